@@ -2,7 +2,11 @@
 //!
 //! Field names, values and bounds are fixed by `docs/formats.md`; every number is an integer of at most 2^53 − 1.
 
+mod form;
+
 use serde::{Deserialize, Serialize};
+
+pub use form::{RecordError, record_hash};
 
 use crate::Hash;
 use crate::judged::{Severity, Stage};
