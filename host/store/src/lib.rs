@@ -1,1 +1,41 @@
-//! placeholder
+//! What Gavel keeps: users, agents, sessions, messages and the log, in one redb file.
+//!
+//! Operations are those of the domain. Writes go through one writer, which commits what is waiting in one
+//! transaction with an fsync: entries, tiles, the signed checkpoint, messages and counters together, so that after a
+//! crash they agree. A [`Sealed`] is given out after its commit alone: who holds one may announce what it seals.
+//!
+//! The store knows nothing of plugins, HTTP or plaintext: texts and openings come and go encrypted.
+
+mod agent;
+mod disk;
+mod error;
+mod id;
+mod leaf;
+mod message;
+mod read;
+mod row;
+mod store;
+mod tables;
+mod tiles;
+mod turn;
+mod user;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use agent::{
+    Agent, AgentState, Binding, CheckpointDraft, CheckpointKind, Release, Session, SessionCheckpoint, StartSession,
+    Started,
+};
+pub use error::{Missing, StoreError};
+pub use id::{AgentId, CheckpointId, IdError, KeyId, MAX_USER_ID_CHARS, MessageId, SessionId, UserId};
+pub use leaf::{LeafDraft, LeafPlace, LeafRow, LogHead, MAX_BLOB_BYTES, Sealed};
+pub use message::{MessageDraft, MessagePosition, PositionError, StoredMessage, TurnPart};
+pub use read::{MAX_ENTRIES, MAX_LOOKBACK, MAX_PAGE};
+pub use store::{FILE_NAME, Store, StoreOptions};
+pub use turn::{
+    BLOCKED, InputFate, InputSeal, InputSealed, MAX_EARLIER, MAX_FINISH_REASON_BYTES, OpenTurn, OutputSeal,
+    OutputSealed, TurnEnd, TurnRow, TurnState, Usage,
+};
+pub use user::{User, UserRole};

@@ -1,0 +1,254 @@
+//! Agents, their sessions and the checkpoints made when they stop.
+
+use std::collections::BTreeMap;
+
+use gavel_log::judged::Stage;
+use gavel_log::record::{Enforcement, Mode, OnError};
+use gavel_log::{Chain, Hash};
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AgentId, CheckpointId, SessionId, UserId};
+use crate::row::hex_bytes;
+
+/// An agent as it is kept. Times are milliseconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agent {
+    /// Its id, made by the caller.
+    pub id: AgentId,
+    /// Whose it is.
+    pub owner: UserId,
+    /// Its name.
+    pub name: String,
+    /// The model's name.
+    pub model: String,
+    /// The provider's name.
+    pub provider: String,
+    /// Whether verdicts are reported or obeyed.
+    pub mode: Mode,
+    /// The owner's instruction to the model.
+    pub system_prompt: Option<String>,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+    /// The policies bound to it, in the order of its records.
+    pub policies: Vec<Binding>,
+    /// Whether it takes turns. A new agent is stopped, whatever is given here.
+    pub state: AgentState,
+    /// The current session; kept while the agent is stopped. A new agent has none.
+    pub session: Option<SessionId>,
+    /// The checkpoint made when it last stopped. A new agent has none.
+    pub last_checkpoint: Option<CheckpointId>,
+    /// Its data key, wrapped by the master key.
+    pub wrapped_data_key: Vec<u8>,
+    /// What its log entries are chained by: random, never changed.
+    pub chain: Chain,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it last changed.
+    pub updated_at: i64,
+}
+
+/// Whether an agent takes turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentState {
+    /// It takes none.
+    Stopped,
+    /// It does.
+    Running,
+}
+
+/// A policy bound to an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    /// The policy's name, alone or with `@version` or `@sha256:digest`.
+    pub policy: String,
+    /// Its configuration.
+    pub config: serde_json::Value,
+    /// Whether its verdicts are obeyed or observed.
+    pub enforcement: Enforcement,
+    /// The stages it is asked at; none means those that its manifest names.
+    #[serde(default)]
+    pub stages: Option<Vec<Stage>>,
+    /// What its failure does.
+    #[serde(default)]
+    pub on_error: OnError,
+    /// Whether output may be released while it is still judging.
+    #[serde(default)]
+    pub release: Release,
+}
+
+/// When a policy lets go of output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Release {
+    /// As far as it has cleared it.
+    #[default]
+    Stream,
+    /// All at once, when it has judged the whole.
+    Whole,
+}
+
+/// One conversation of an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// The agent that it belongs to.
+    pub agent_id: AgentId,
+    /// The key of its texts and openings, wrapped by the agent's data key.
+    #[serde(with = "hex_bytes")]
+    pub wrapped_key: Vec<u8>,
+    /// When it was opened, in milliseconds since the Unix epoch.
+    pub created_at: i64,
+    /// Turns begun so far; the first turn of a session is number 1.
+    pub turns: u64,
+    /// Messages stored so far.
+    pub messages: u64,
+}
+
+/// What starting an agent needs, whether or not a session is opened by it.
+#[derive(Clone, Debug)]
+pub struct StartSession {
+    /// The id of the session, should one be opened.
+    pub id: SessionId,
+    /// Its key, wrapped by the agent's data key.
+    pub wrapped_key: Vec<u8>,
+    /// Open a session even if there is one to resume.
+    pub force_new: bool,
+    /// The time, in milliseconds since the Unix epoch.
+    pub now: i64,
+}
+
+/// A running agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Started {
+    /// The agent, running.
+    pub agent: Agent,
+    /// Its session.
+    pub session_id: SessionId,
+    /// The checkpoint that the session was resumed from; none if it was opened.
+    pub resumed_from: Option<CheckpointId>,
+}
+
+/// The part of a checkpoint that the caller makes.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckpointDraft {
+    /// Its id.
+    pub id: CheckpointId,
+    /// The time, in milliseconds since the Unix epoch.
+    pub now: i64,
+}
+
+/// A place in a session that an agent can go on from. It refers to messages and never copies them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionCheckpoint {
+    /// Its id.
+    pub id: CheckpointId,
+    /// The agent.
+    pub agent_id: AgentId,
+    /// The session.
+    pub session_id: SessionId,
+    /// How it came about.
+    pub kind: CheckpointKind,
+    /// Messages in the session when it was made.
+    pub messages: u64,
+    /// Turns begun in the session when it was made.
+    pub turns: u64,
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub created_at: i64,
+}
+
+/// How a checkpoint came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckpointKind {
+    /// The agent was stopped.
+    Automatic,
+    /// Somebody asked for it.
+    Manual,
+}
+
+/// The part of an agent that its owner sets: a row of its own, since it may be large and is seldom written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AgentProfile {
+    pub(crate) owner: UserId,
+    pub(crate) name: String,
+    pub(crate) model: String,
+    pub(crate) provider: String,
+    pub(crate) mode: Mode,
+    pub(crate) system_prompt: Option<String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) policies: Vec<Binding>,
+    #[serde(with = "hex_bytes")]
+    pub(crate) wrapped_data_key: Vec<u8>,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+}
+
+/// The part of an agent that each turn reads or writes.
+///
+/// Invariant: `seq` and `prev` are the next entry's, so the agent's entries form one chain without a gap.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AgentHead {
+    pub(crate) state: AgentState,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) resumed_from: Option<CheckpointId>,
+    pub(crate) last_checkpoint: Option<CheckpointId>,
+    pub(crate) changed_at: i64,
+    pub(crate) chain: Chain,
+    pub(crate) seq: u64,
+    pub(crate) prev: Hash,
+}
+
+impl Agent {
+    /// The rows of a new agent, which is stopped and has said nothing yet.
+    pub(crate) fn into_rows(self) -> (AgentProfile, AgentHead) {
+        let head = AgentHead {
+            state: AgentState::Stopped,
+            session: None,
+            resumed_from: None,
+            last_checkpoint: None,
+            changed_at: self.created_at,
+            chain: self.chain,
+            seq: 0,
+            prev: Hash::ZERO,
+        };
+        let profile = AgentProfile {
+            owner: self.owner,
+            name: self.name,
+            model: self.model,
+            provider: self.provider,
+            mode: self.mode,
+            system_prompt: self.system_prompt,
+            labels: self.labels,
+            policies: self.policies,
+            wrapped_data_key: self.wrapped_data_key,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        };
+        (profile, head)
+    }
+
+    /// The agent of these rows.
+    pub(crate) fn from_rows(id: AgentId, profile: AgentProfile, head: &AgentHead) -> Self {
+        Self {
+            id,
+            owner: profile.owner,
+            name: profile.name,
+            model: profile.model,
+            provider: profile.provider,
+            mode: profile.mode,
+            system_prompt: profile.system_prompt,
+            labels: profile.labels,
+            policies: profile.policies,
+            state: head.state,
+            session: head.session,
+            last_checkpoint: head.last_checkpoint,
+            wrapped_data_key: profile.wrapped_data_key,
+            chain: head.chain,
+            created_at: profile.created_at,
+            updated_at: profile.updated_at.max(head.changed_at),
+        }
+    }
+}

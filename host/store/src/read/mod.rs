@@ -1,0 +1,11 @@
+//! Reading: every operation is one bounded read transaction, or none.
+
+mod agents;
+mod log;
+mod turns;
+
+pub use log::MAX_ENTRIES;
+pub use turns::MAX_LOOKBACK;
+
+/// Most elements of one page, whatever is asked for.
+pub const MAX_PAGE: usize = 1000;

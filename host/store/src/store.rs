@@ -1,0 +1,214 @@
+//! The store: what callers hold.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use gavel_log::{Hash, SigningKey};
+use redb::Builder;
+use tokio::sync::oneshot;
+
+use crate::agent::{Agent, CheckpointDraft, SessionCheckpoint, StartSession, Started};
+use crate::disk::{Disk, Opener};
+use crate::error::StoreError;
+use crate::id::{AgentId, MessageId};
+use crate::leaf::LogHead;
+use crate::turn::{InputSeal, InputSealed, OutputSeal, OutputSealed};
+use crate::user::User;
+use crate::write::{self, Batch, Jobs, Request, Staged, Writer, WriterOptions};
+
+/// The database's name in the data directory.
+pub const FILE_NAME: &str = "gavel.redb";
+/// About the bytes of a write that brings no text or record, such as an agent's or a user's row.
+const SMALL_WRITE: usize = 1024;
+
+/// How the store works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Bytes of the database that are kept in memory.
+    pub cache_bytes: usize,
+    /// Most operations that share one commit; at least 1.
+    pub max_batch: usize,
+    /// Keeps recovery after a crash short however large the database is, at the price of a second flush for each
+    /// commit. Off by default: a commit's flush is on every turn's path, a recovery on that of a crash alone.
+    pub quick_repair: bool,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 64 * 1024 * 1024, max_batch: 256, quick_repair: false }
+    }
+}
+
+/// What Gavel keeps, in one file of one process. Cheap to clone; the file is closed by [`Store::close`] or with the
+/// last clone.
+///
+/// Writes are asynchronous: they wait for the commit that holds them. Each may be repeated when its outcome is
+/// unknown. Reads are short, bounded and synchronous, see what was committed, and never wait for the writer.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    disk: Arc<Disk>,
+    jobs: Jobs,
+    /// The signal that stops the writer, and its thread: taken by whoever closes the store first.
+    writer: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("head", &self.head()).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens [`FILE_NAME`] in `dir`, or makes it there; the directory has to exist.
+    ///
+    /// The stored log has to be whole and have the signer's origin. Where another key signed its newest checkpoint,
+    /// the signer signs that head anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] for a file of another version, [`StoreError::Origin`], [`StoreError::Corrupt`], and
+    /// [`StoreError::Database`] when the file cannot be opened or is open in another process.
+    pub fn open(dir: &Path, signer: SigningKey, options: StoreOptions) -> Result<Self, StoreError> {
+        let path = dir.join(FILE_NAME);
+        let open = move || Builder::new().set_cache_size(options.cache_bytes).create(&path);
+        Self::open_with(Box::new(open), signer, options)
+    }
+
+    /// Opens the store on whatever database `opener` gives.
+    pub(crate) fn open_with(opener: Opener, signer: SigningKey, options: StoreOptions) -> Result<Self, StoreError> {
+        let disk = Arc::new(Disk::open(opener, signer)?);
+        let writer_options = WriterOptions { max_batch: options.max_batch.max(1), quick_repair: options.quick_repair };
+        let (writer, jobs, stop) = Writer::new(Arc::clone(&disk), writer_options);
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let thread =
+            std::thread::Builder::new().name("gavel-store-writer".into()).spawn(move || writer.run(&runtime))?;
+        Ok(Self { inner: Arc::new(Inner { disk, jobs, writer: Mutex::new(Some((stop, thread))) }) })
+    }
+
+    /// Finishes the writes that are waiting and closes the file; every other clone is refused from then on. Blocks
+    /// for as long as those commits take.
+    pub fn close(self) {
+        self.inner.stop();
+    }
+
+    /// The log's newest committed head, from memory.
+    #[must_use]
+    pub fn head(&self) -> Arc<LogHead> {
+        self.inner.disk.head()
+    }
+
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.inner.disk
+    }
+
+    /// Makes a user or replaces one of the same name; a replaced one's token ends.
+    ///
+    /// # Errors
+    /// [`StoreError::TokenInUse`], and the writer's.
+    pub async fn put_user(&self, user: User) -> Result<(), StoreError> {
+        self.submit(SMALL_WRITE, move |batch| write::put_user(batch, &user)).await
+    }
+
+    /// Makes an agent: stopped, without a session. The same agent again is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::AgentExists`] if another agent has its id, and the writer's.
+    pub async fn create_agent(&self, agent: Agent) -> Result<(), StoreError> {
+        self.submit(SMALL_WRITE, move |batch| write::create_agent(batch, agent)).await
+    }
+
+    /// Replaces what an agent's owner sets: name, model, provider, mode, prompt, labels, policies and `updated_at`.
+    /// All else stays as it is stored. Gives the agent as it is then.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], and the writer's.
+    pub async fn update_agent(&self, agent: Agent) -> Result<Agent, StoreError> {
+        self.submit(SMALL_WRITE, move |batch| write::update_agent(batch, agent)).await
+    }
+
+    /// Starts an agent: opens its first session, later resumes that of its last checkpoint, or opens another where
+    /// `force_new` says so. A running agent is left as it is and gives the same answer again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::SessionExists`], and the writer's.
+    pub async fn start_agent(&self, id: &AgentId, start: StartSession) -> Result<Started, StoreError> {
+        let id = *id;
+        self.submit(SMALL_WRITE, move |batch| write::start_agent(batch, id, start)).await
+    }
+
+    /// Stops an agent and makes a checkpoint of its session; a stopped agent gives its last checkpoint. Open turns
+    /// may still be sealed.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an unknown agent and for one that was never started,
+    /// [`StoreError::CheckpointExists`], and the writer's.
+    pub async fn stop_agent(&self, id: &AgentId, draft: CheckpointDraft) -> Result<SessionCheckpoint, StoreError> {
+        let id = *id;
+        self.submit(SMALL_WRITE, move |batch| write::stop_agent(batch, id, draft)).await
+    }
+
+    /// Seals an input, which begins its turn and numbers it.
+    ///
+    /// # Errors
+    /// [`StoreError::DuplicateMessage`] if either of its ids is known for the agent,
+    /// [`StoreError::AgentNotRunning`], [`StoreError::SessionEnded`], [`StoreError::NotFound`],
+    /// [`StoreError::TooLarge`], [`StoreError::WrongMessage`], and the writer's.
+    pub async fn seal_input(&self, seal: InputSeal) -> Result<InputSealed, StoreError> {
+        seal.check()?;
+        self.submit(seal.weight(), move |batch| write::seal_input(batch, &seal)).await
+    }
+
+    /// Seals an output, which ends its turn. Again for the same turn it changes nothing and gives the same seal.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::TurnBlocked`], [`StoreError::TooLarge`],
+    /// [`StoreError::WrongMessage`], and the writer's.
+    pub async fn seal_output(&self, seal: OutputSeal) -> Result<OutputSealed, StoreError> {
+        seal.check()?;
+        self.submit(seal.weight(), move |batch| write::seal_output(batch, &seal)).await
+    }
+
+    /// Notes the digest of the bindings that have let these stored messages pass.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if one of them is not stored; then none is changed. And the writer's.
+    pub async fn mark_judged(&self, agent: &AgentId, messages: Vec<MessageId>, digest: Hash) -> Result<(), StoreError> {
+        let agent = *agent;
+        self.submit(SMALL_WRITE, move |batch| write::mark_judged(batch, agent, &messages, digest)).await
+    }
+
+    /// Hands an operation to the writer and waits for the commit that holds it.
+    async fn submit<T, F>(&self, weight: usize, apply: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Batch<'_>) -> Result<Staged<T>, StoreError> + Send + 'static,
+    {
+        let (request, answered) = Request::new(weight, apply);
+        self.inner.jobs.send(Box::new(request)).await.map_err(|_| StoreError::Closed)?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl Inner {
+    fn stop(&self) {
+        let taken = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((stop, thread)) = taken {
+            // It fails only if the thread has ended already.
+            let _ = stop.send(());
+            if thread.join().is_err() {
+                tracing::error!("the store's writer panicked");
+                self.disk.close();
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

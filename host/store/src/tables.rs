@@ -1,0 +1,117 @@
+//! The tables of the database: names, keys and values. Ids are keys by their 128 bits, which sort by time.
+//!
+//! Rows of metadata are the JSON of [`crate::row`]; entries, tiles and ciphertexts are their own bytes, and the
+//! first and the last of these begin with a version of their own. A change that an older binary would misread
+//! raises [`SCHEMA`].
+
+use std::borrow::Borrow;
+
+use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, TableHandle, WriteTransaction};
+
+use crate::error::StoreError;
+
+/// The version of all of this.
+pub(crate) const SCHEMA: u32 = 1;
+const SCHEMA_KEY: &str = "schema";
+
+/// A metadata row's bytes.
+pub(crate) type Row = &'static [u8];
+/// A session and a turn's number.
+pub(crate) type TurnKey = (u128, u64);
+/// A session, a turn's number and [`crate::message::TurnPart`].
+pub(crate) type MessageKey = (u128, u64, u8);
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $constant:ident $field:ident: $key:ty => $value:ty = $name:literal;)*) => {
+        $($(#[$doc])* pub(crate) const $constant: TableDefinition<'static, $key, $value> = TableDefinition::new($name);)*
+
+        /// All tables, open for writing.
+        pub(crate) struct Tables<'t> {
+            $(pub(crate) $field: Table<'t, $key, $value>,)*
+        }
+
+        impl<'t> Tables<'t> {
+            /// Opens all tables; makes those that are missing.
+            pub(crate) fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
+                Ok(Self { $($field: transaction.open_table($constant)?,)* })
+            }
+        }
+    };
+}
+
+tables! {
+    /// The schema's version.
+    META meta: &'static str => u32 = "meta";
+    /// User id → `User`.
+    USERS users: &'static str => Row = "users";
+    /// A token's SHA-256 → user id.
+    USER_TOKENS user_tokens: &'static [u8; 32] => &'static str = "user_tokens";
+    /// Agent → `AgentProfile`.
+    AGENTS agents: u128 => Row = "agents";
+    /// Agent → `AgentHead`.
+    AGENT_HEADS agent_heads: u128 => Row = "agent_heads";
+    /// Owner and agent, for lists.
+    AGENTS_BY_OWNER agents_by_owner: (&'static str, u128) => () = "agents_by_owner";
+    /// Session → `Session`.
+    SESSIONS sessions: u128 => Row = "sessions";
+    /// Agent and checkpoint → `SessionCheckpoint`.
+    SESSION_CHECKPOINTS session_checkpoints: (u128, u128) => Row = "session_checkpoints";
+    /// Turn → `TurnRow`.
+    TURNS turns: TurnKey => Row = "turns";
+    /// Turn → what its caller needs after a crash; only while it is open.
+    OPEN_TURNS open_turns: TurnKey => &'static [u8] = "open_turns";
+    /// Agent and message id → its place; an answer's from its turn's beginning on, before its row is there.
+    MESSAGE_PLACES message_places: (u128, u128) => MessageKey = "message_places";
+    /// Place → `MessageRow`.
+    MESSAGES messages: MessageKey => Row = "messages";
+    /// Place → the text, encrypted.
+    CONTENTS contents: MessageKey => &'static [u8] = "contents";
+    /// Leaf hash → index.
+    LEAF_INDEX leaf_index: &'static [u8; 32] => u64 = "leaf_index";
+    /// Index → entry.
+    ENTRIES entries: u64 => &'static [u8] = "entries";
+    /// Index → `RecordRow`.
+    RECORDS records: u64 => &'static [u8] = "records";
+    /// Index → opening, encrypted.
+    OPENINGS openings: u64 => &'static [u8] = "openings";
+    /// Level and index → the tile's hashes, 1 to 256 of 32 bytes.
+    TILES tiles: (u8, u64) => &'static [u8] = "tiles";
+    /// Size → the signed checkpoint of that size, one for each commit; the last is the log's head.
+    SIGNED_HEADS signed_heads: u64 => &'static str = "signed_heads";
+}
+
+/// The schema's version in the file: none in a file that holds nothing yet.
+pub(crate) fn schema(transaction: &ReadTransaction) -> Result<Option<u32>, StoreError> {
+    let mut empty = true;
+    for table in transaction.list_tables()? {
+        if table.name() == META.name() {
+            let found = transaction.open_table(META)?.get(SCHEMA_KEY)?.map(|version| version.value());
+            return if found == Some(SCHEMA) { Ok(found) } else { Err(unknown(found)) };
+        }
+        empty = false;
+    }
+    if empty { Ok(None) } else { Err(unknown(None)) }
+}
+
+fn unknown(found: Option<u32>) -> StoreError {
+    StoreError::Schema { found, known: SCHEMA }
+}
+
+/// Makes the tables of a new file.
+pub(crate) fn create(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    tables.meta.insert(SCHEMA_KEY, SCHEMA)?;
+    Ok(())
+}
+
+/// A value of a table of rows, decoded.
+pub(crate) fn row<'k, K, T>(
+    table: &impl ReadableTable<K, Row>,
+    key: impl Borrow<K::SelfType<'k>>,
+    what: &'static str,
+) -> Result<Option<T>, StoreError>
+where
+    K: redb::Key + 'static,
+    T: serde::de::DeserializeOwned,
+{
+    table.get(key)?.map(|bytes| crate::row::decode(what, bytes.value())).transpose()
+}

@@ -1,0 +1,141 @@
+//! The writer: the one thread that owns write transactions.
+//!
+//! It takes what is waiting, applies all of it in one transaction, appends the batch's leaves to the tree once,
+//! signs the head, commits with an fsync, makes the head known, and only then answers. So callers share the cost of
+//! a commit, and no answer is ahead of the disk.
+
+mod agents;
+mod batch;
+mod job;
+mod leaves;
+mod turns;
+mod users;
+
+use std::sync::Arc;
+
+use redb::Durability;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::disk::Disk;
+use crate::error::StoreError;
+pub(crate) use agents::{create_agent, start_agent, stop_agent, update_agent};
+pub(crate) use batch::Batch;
+use batch::Committed;
+pub(crate) use job::{Job, Request, Staged};
+pub(crate) use turns::{mark_judged, seal_input, seal_output};
+pub(crate) use users::put_user;
+
+/// Jobs that may wait for each one of a batch: with fewer the writer would idle while callers are woken.
+const WAITING_PER_BATCHED: usize = 4;
+/// A batch is closed when its jobs bring more bytes than this, so that large ones do not add up in memory.
+const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// The sending half of the writer's queue.
+pub(crate) type Jobs = mpsc::Sender<Box<dyn Job>>;
+
+/// How the writer works.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WriterOptions {
+    pub(crate) max_batch: usize,
+    pub(crate) quick_repair: bool,
+}
+
+/// The writer's state. It runs until its stop signal is sent or dropped, then finishes what is waiting.
+pub(crate) struct Writer {
+    disk: Arc<Disk>,
+    jobs: mpsc::Receiver<Box<dyn Job>>,
+    stop: oneshot::Receiver<()>,
+    options: WriterOptions,
+    /// After a failed transaction, until the file has been reopened.
+    broken: bool,
+}
+
+impl Writer {
+    /// A writer, the queue that feeds it and the signal that stops it.
+    pub(crate) fn new(disk: Arc<Disk>, options: WriterOptions) -> (Self, Jobs, oneshot::Sender<()>) {
+        let (sender, jobs) = mpsc::channel(options.max_batch.saturating_mul(WAITING_PER_BATCHED));
+        let (signal, stop) = oneshot::channel();
+        (Self { disk, jobs, stop, options, broken: false }, sender, signal)
+    }
+
+    /// Works until stopped, then closes the file.
+    pub(crate) fn run(mut self, runtime: &tokio::runtime::Runtime) {
+        while let Some(first) = runtime.block_on(self.next()) {
+            let batch = self.gather(first);
+            self.write(batch);
+        }
+        self.jobs.close();
+        while let Ok(first) = self.jobs.try_recv() {
+            let batch = self.gather(first);
+            self.write(batch);
+        }
+        self.disk.close();
+    }
+
+    /// The next job, or none when it is time to stop.
+    async fn next(&mut self) -> Option<Box<dyn Job>> {
+        tokio::select! {
+            biased;
+            _ = &mut self.stop => None,
+            job = self.jobs.recv() => job,
+        }
+    }
+
+    /// The first job and whatever is waiting behind it, up to the batch's bounds.
+    fn gather(&mut self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
+        let mut bytes = first.weight();
+        let mut jobs = vec![first];
+        while jobs.len() < self.options.max_batch && bytes < MAX_BATCH_BYTES {
+            let Ok(job) = self.jobs.try_recv() else { break };
+            bytes += job.weight();
+            jobs.push(job);
+        }
+        jobs
+    }
+
+    /// Writes one batch and answers all of its jobs.
+    fn write(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let outcome = self.transact(&mut jobs);
+        if let Err(error) = &outcome {
+            tracing::error!(%error, jobs = jobs.len(), "a batch could not be written");
+            // At once, so that readers are served again; if it fails, the next batch tries again.
+            self.broken = true;
+            if let Err(error) = self.mend() {
+                tracing::error!(%error, "the database could not be reopened");
+            }
+        }
+        for job in jobs {
+            job.answer(outcome.as_ref());
+        }
+    }
+
+    /// Reopens the file if the last transaction failed.
+    fn mend(&mut self) -> Result<(), StoreError> {
+        if self.broken {
+            self.disk.reopen()?;
+            self.broken = false;
+        }
+        Ok(())
+    }
+
+    /// One transaction. On any error it is aborted as it is dropped.
+    fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Committed, StoreError> {
+        self.mend()?;
+        let mut transaction = self.disk.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        transaction.set_quick_repair(self.options.quick_repair);
+        let mut batch = Batch::open(&transaction, &self.disk)?;
+        let mut changed = false;
+        for job in jobs {
+            changed |= job.apply(&mut batch)?;
+        }
+        let head = batch.finish(&self.disk)?;
+        if changed {
+            transaction.commit()?;
+        }
+        if let Some(head) = head {
+            self.disk.publish(head);
+        }
+        Ok(Committed { checkpoint: Arc::clone(&self.disk.head().checkpoint) })
+    }
+}
