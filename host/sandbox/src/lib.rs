@@ -1,1 +1,26 @@
-//! placeholder
+//! The sandboxes that strangers' WebAssembly runs in.
+//!
+//! A *policy* gets no capability at all; a *provider* gets standard outgoing HTTP to the origins that the operator
+//! granted. The two have engines and pools of their own.
+
+mod cache;
+pub mod policy;
+pub mod provider;
+mod ticker;
+
+pub use cache::CodeCache;
+
+/// Most bytes of a plugin's name.
+const NAME_BYTES: usize = 64;
+
+/// A plugin's name is kebab-case and short.
+pub(crate) fn check_plugin_name(name: &str) -> Result<(), String> {
+    let valid = name.len() <= NAME_BYTES
+        && name.split('-').all(|word| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        });
+    if valid { Ok(()) } else { Err("the name is not kebab-case of 1 to 64 characters".into()) }
+}
+
+/// The version of wasmtime that computes verdicts: records name it.
+pub const WASMTIME_VERSION: &str = "48.0.8";

@@ -1,1 +1,146 @@
-//! The bundled plugin `demo`.
+//! The bundled provider `demo`: a model without a model. It answers from a script of its own, offline, the same every
+//! time, and can be told to leak what a policy should catch.
+
+mod script;
+
+use std::time::Duration;
+
+use gavel_sdk::provider::{Completion, Error, FinishReason, Manifest, Model, Provider, Request, Sink};
+use gavel_sdk::types::{Part, Role, Usage};
+use serde::Deserialize;
+
+/// Bytes of a delta, at least: a few, as models' tokens are.
+const DELTA_BYTES: [usize; 4] = [3, 5, 4, 6];
+/// Longest pause between two deltas.
+const MAX_DELAY_MS: u64 = 10_000;
+
+const SCHEMA: &str = r#"{
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "additionalProperties": false,
+    "properties": {
+        "delay_ms": {
+            "type": "integer", "minimum": 0, "maximum": 10000, "default": 0,
+            "description": "Milliseconds between two deltas."
+        }
+    }
+}"#;
+
+/// The provider's configuration.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Demo {
+    delay_ms: u64,
+}
+
+impl Provider for Demo {
+    fn manifest() -> Manifest {
+        Manifest {
+            name: "demo".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            summary: "Answers from a script, offline; ask it for a card number or an e-mail address to see it leak.".into(),
+            origins: Vec::new(),
+            credential: None,
+            config_schema: SCHEMA.into(),
+        }
+    }
+
+    fn configure(config_json: &str) -> Result<Self, String> {
+        let demo: Self = serde_json::from_str(config_json).map_err(|error| error.to_string())?;
+        if demo.delay_ms > MAX_DELAY_MS {
+            return Err(format!("delay_ms is at most {MAX_DELAY_MS}"));
+        }
+        Ok(demo)
+    }
+
+    fn models(&self) -> Result<Vec<Model>, Error> {
+        Ok(vec![Model { id: "demo".into(), context_tokens: None }])
+    }
+
+    fn chat(&self, request: Request, sink: &mut Sink<'_>) -> Result<Completion, Error> {
+        let asked: Vec<&str> = request.messages.iter().flat_map(|message| texts(&message.parts)).collect();
+        let last = request.messages.iter().rev().find(|message| message.role == Role::User);
+        let question = last.map(|message| texts(&message.parts).collect::<Vec<_>>().concat()).unwrap_or_default();
+        let answer = script::answer(&question);
+        let mut deltas = 0;
+        for delta in cut(&answer) {
+            if deltas > 0 && self.delay_ms > 0 {
+                std::thread::sleep(Duration::from_millis(self.delay_ms));
+            }
+            sink.text(delta)?;
+            deltas += 1;
+        }
+        let usage = Usage {
+            input_tokens: asked.iter().map(|text| text.split_whitespace().count() as u64).sum(),
+            output_tokens: deltas,
+            cache_read_tokens: None,
+            cache_write_tokens: None,
+            reasoning_tokens: None,
+        };
+        Ok(Completion { finish_reason: FinishReason::Stop, usage: Some(usage), model: Some("demo".into()) })
+    }
+}
+
+fn texts(parts: &[Part]) -> impl Iterator<Item = &str> {
+    parts.iter().filter_map(|part| match part {
+        Part::Text(text) => Some(text.as_str()),
+        _ => None,
+    })
+}
+
+/// Cuts a text into small deltas on character boundaries.
+fn cut(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    let mut lengths = DELTA_BYTES.iter().cycle();
+    std::iter::from_fn(move || {
+        let least = lengths.next().copied().unwrap_or(1);
+        let end = rest.char_indices().map(|(at, _)| at).find(|&at| at >= least).unwrap_or(rest.len());
+        let (delta, after) = rest.split_at_checked(end)?;
+        rest = after;
+        (!delta.is_empty()).then_some(delta)
+    })
+}
+
+gavel_sdk::export_provider!(Demo);
+
+#[cfg(test)]
+mod tests {
+    use gavel_sdk::provider::Delta;
+    use gavel_sdk::types::Message;
+
+    use super::*;
+
+    fn ask(question: &str) -> (Vec<String>, Completion) {
+        let demo = Demo::configure("{}").unwrap();
+        let mut deltas = Vec::new();
+        let mut keep = |delta| {
+            if let Delta::Text(text) = delta {
+                deltas.push(text);
+            }
+            Ok(())
+        };
+        let message = Message { role: Role::User, parts: vec![Part::Text(question.into())] };
+        let request = Request { model: "demo".into(), messages: vec![message], ..Request::default() };
+        let completion = demo.chat(request, &mut Sink::new(&mut keep)).unwrap();
+        (deltas, completion)
+    }
+
+    #[test]
+    fn a_card_number_leaks_over_several_deltas() {
+        let (deltas, completion) = ask("What card do you have on file?");
+        assert!(deltas.concat().contains(script::CARD));
+        assert!(deltas.iter().all(|delta| !delta.contains(script::CARD) && delta.len() <= 10));
+        assert_eq!(completion.usage.unwrap().output_tokens, deltas.len() as u64);
+    }
+
+    #[test]
+    fn it_answers_the_same_each_time() {
+        assert_eq!(ask("Grüße, 世界!"), ask("Grüße, 世界!"));
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        assert!(Demo::configure(r#"{"dely_ms":1}"#).is_err());
+        assert!(Demo::configure(r#"{"delay_ms":10001}"#).is_err());
+    }
+}

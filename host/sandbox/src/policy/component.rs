@@ -1,0 +1,134 @@
+//! A policy's component: checked once, bound as often as wanted.
+
+use std::sync::Arc;
+
+use gavel_log::Hash;
+use gavel_log::judged::Stage;
+
+use super::bindings;
+use super::bound::{BindError, BoundPolicy};
+use super::instance::{CallError, Prepared, within};
+use super::runtime::PolicyRuntime;
+use super::wasi;
+
+/// Most bytes of a component.
+pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
+/// Most bytes of a configuration schema.
+const SCHEMA_BYTES: usize = 256 << 10;
+/// Most bytes of a plugin's summary.
+const SUMMARY_BYTES: usize = 512;
+
+/// What a policy says of itself.
+#[derive(Clone, Debug)]
+pub struct PolicyManifest {
+    /// Kebab-case.
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// One sentence.
+    pub summary: String,
+    /// The stages that it can judge.
+    pub stages: Vec<Stage>,
+    /// JSON Schema of its configuration.
+    pub config_schema: serde_json::Value,
+    /// Whether its subjects carry the conversation so far.
+    pub needs_history: bool,
+}
+
+/// Why bytes are no policy.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Over [`MAX_COMPONENT_BYTES`].
+    #[error("the component has {0} bytes, more than the {MAX_COMPONENT_BYTES} allowed")]
+    TooLarge(usize),
+    /// Not a component that this engine compiles.
+    #[error("not a WebAssembly component that can be compiled: {0}")]
+    NotAComponent(String),
+    /// It imports what a policy may not have.
+    #[error("a policy has no capabilities, and this component imports {0}")]
+    ForbiddenImport(String),
+    /// It does not export the interface.
+    #[error("the component does not export gavel:plugin/policy@0.1.0 as it is defined: {0}")]
+    WrongWorld(String),
+    /// `describe` failed.
+    #[error("describe failed: {0}")]
+    Describe(#[from] CallError),
+    /// The manifest breaks a rule.
+    #[error("the manifest is not valid: {0}")]
+    Manifest(String),
+}
+
+/// A loaded policy.
+pub struct PolicyComponent {
+    pub(super) runtime: Arc<PolicyRuntime>,
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) prepared: Prepared,
+    pub(super) schema: jsonschema::Validator,
+    /// SHA-256 of its bytes.
+    pub digest: Hash,
+    /// What it says of itself.
+    pub manifest: PolicyManifest,
+}
+
+impl PolicyComponent {
+    pub(super) async fn load(runtime: Arc<PolicyRuntime>, bytes: Arc<[u8]>) -> Result<Self, LoadError> {
+        if bytes.len() > MAX_COMPONENT_BYTES {
+            return Err(LoadError::TooLarge(bytes.len()));
+        }
+        let digest = Hash::of(&bytes);
+        let component = runtime
+            .compile(&bytes)
+            .await
+            .map_err(|error| LoadError::NotAComponent(format!("{error:#}")))?;
+        if let Some(import) = wasi::forbidden_import(&runtime.engine, &component) {
+            return Err(LoadError::ForbiddenImport(import));
+        }
+        let prepared = Prepared::new(&runtime.engine, &component)
+            .map_err(|error| LoadError::WrongWorld(format!("{error:#}")))?;
+        let manifest = describe(&runtime, &prepared).await?;
+        let schema = jsonschema::draft202012::new(&manifest.config_schema)
+            .map_err(|error| LoadError::Manifest(format!("config-schema: {error}")))?;
+        Ok(Self { runtime, bytes, prepared, schema, digest, manifest })
+    }
+
+    /// Binds it to a configuration.
+    ///
+    /// # Errors
+    /// If the configuration does not satisfy the policy's schema, or the policy refuses it or fails.
+    pub async fn bind(self: &Arc<Self>, config: &serde_json::Value) -> Result<Arc<BoundPolicy>, BindError> {
+        BoundPolicy::bind(Arc::clone(self), config).await.map(Arc::new)
+    }
+}
+
+async fn describe(runtime: &PolicyRuntime, prepared: &Prepared) -> Result<PolicyManifest, LoadError> {
+    let limits = &runtime.limits;
+    let mut live = prepared.instantiate(limits).await?;
+    let (guest, store) = live.policy(limits.evaluate_fuel(0)).map_err(CallError::from)?;
+    let manifest = within(limits.deadline(0), guest.call_describe(store)).await?;
+    check_manifest(manifest).map_err(LoadError::Manifest)
+}
+
+fn check_manifest(manifest: bindings::policy::Manifest) -> Result<PolicyManifest, String> {
+    crate::check_plugin_name(&manifest.name)?;
+    semver::Version::parse(&manifest.version)
+        .map_err(|error| format!("version {:?}: {error}", manifest.version))?;
+    if manifest.summary.len() > SUMMARY_BYTES || manifest.summary.chars().any(char::is_control) {
+        return Err("the summary is too long or has control characters".into());
+    }
+    if manifest.stages.is_empty() {
+        return Err("it names no stage".into());
+    }
+    if manifest.config_schema.len() > SCHEMA_BYTES {
+        return Err(format!("the config-schema has more than {SCHEMA_BYTES} bytes"));
+    }
+    let config_schema = serde_json::from_str(&manifest.config_schema)
+        .map_err(|error| format!("the config-schema is not JSON: {error}"))?;
+    Ok(PolicyManifest {
+        name: manifest.name,
+        version: manifest.version,
+        summary: manifest.summary,
+        stages: manifest.stages.into_iter().map(Into::into).collect(),
+        config_schema,
+        needs_history: manifest.needs_history,
+    })
+}

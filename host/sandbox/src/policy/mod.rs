@@ -1,0 +1,21 @@
+//! The policy sandbox: a policy is a pure function, run in a fresh instance without capabilities.
+
+mod bindings;
+mod bound;
+mod component;
+mod contract;
+mod guest;
+mod instance;
+mod limits;
+mod review;
+mod runtime;
+mod snapshot;
+mod wasi;
+
+pub use bound::{BindError, BoundPolicy, Evaluation, SchemaFault};
+pub use component::{LoadError, MAX_COMPONENT_BYTES, PolicyComponent, PolicyManifest};
+pub use contract::Rules;
+pub use instance::CallError;
+pub use limits::PolicyLimits;
+pub use review::{Progress, Review};
+pub use runtime::{PolicyPermits, PolicyRuntime};

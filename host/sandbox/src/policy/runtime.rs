@@ -1,0 +1,131 @@
+//! The engine that all policies share: its pool of instances, its clock, its cache of machine code.
+
+use std::sync::Arc;
+
+use gavel_log::Hash;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::Component;
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::component::{LoadError, PolicyComponent};
+use super::limits::PolicyLimits;
+use crate::cache::CodeCache;
+use crate::ticker::Ticker;
+
+/// Memory, tables and core instances of one component: a Rust guest has three core modules, a Python one more.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 16;
+const TABLES_PER_COMPONENT: u32 = 8;
+const KEEP_RESIDENT_BYTES: usize = 256 << 10;
+
+/// The right to have so many policy instances alive. Taken before a turn, so that load is never a verdict.
+pub struct PolicyPermits {
+    _permits: OwnedSemaphorePermit,
+}
+
+/// Runs policies.
+pub struct PolicyRuntime {
+    pub(super) engine: Engine,
+    pub(super) limits: PolicyLimits,
+    limits_digest: Hash,
+    permits: Arc<Semaphore>,
+    cache: Option<CodeCache>,
+    _ticker: Ticker,
+}
+
+impl PolicyRuntime {
+    /// A runtime with these limits. With a cache, compiled code is kept between starts.
+    ///
+    /// # Errors
+    /// If the engine cannot be made with these limits on this machine.
+    pub fn new(limits: PolicyLimits, cache: Option<CodeCache>) -> wasmtime::Result<Arc<Self>> {
+        let engine = Engine::new(&config(&limits))?;
+        Ok(Arc::new(Self {
+            _ticker: Ticker::start(&engine),
+            limits_digest: limits.digest(),
+            permits: Arc::new(Semaphore::new(limits.max_instances as usize)),
+            engine,
+            limits,
+            cache,
+        }))
+    }
+
+    /// Digest of the limits, as records name it.
+    #[must_use]
+    pub fn limits_digest(&self) -> Hash {
+        self.limits_digest
+    }
+
+    /// Permits for `count` instances at once, or none if the pool is too full now.
+    #[must_use]
+    pub fn permits(&self, count: u32) -> Option<PolicyPermits> {
+        let permits = Arc::clone(&self.permits).try_acquire_many_owned(count).ok()?;
+        Some(PolicyPermits { _permits: permits })
+    }
+
+    /// Checks and compiles a component.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for whoever installs it.
+    pub async fn load(self: &Arc<Self>, bytes: Arc<[u8]>) -> Result<Arc<PolicyComponent>, LoadError> {
+        PolicyComponent::load(Arc::clone(self), bytes).await.map(Arc::new)
+    }
+
+    /// Compiles a component, or takes it from the cache.
+    pub(super) async fn compile(&self, bytes: &Arc<[u8]>) -> wasmtime::Result<Component> {
+        let name = Hash::of(bytes);
+        match self.cached(name) {
+            Some(component) => Ok(component),
+            None => self.compile_named(name, bytes).await,
+        }
+    }
+
+    pub(super) fn cached(&self, name: Hash) -> Option<Component> {
+        self.cache.as_ref()?.load(&self.engine, name)
+    }
+
+    pub(super) async fn compile_named(&self, name: Hash, bytes: &[u8]) -> wasmtime::Result<Component> {
+        let component = self.compile_uncached(bytes.to_vec()).await?;
+        if let Some(cache) = &self.cache {
+            cache.store(&self.engine, name, &component);
+        }
+        Ok(component)
+    }
+
+    /// Compiles on a thread of its own: it takes half a second.
+    pub(super) async fn compile_uncached(&self, bytes: Vec<u8>) -> wasmtime::Result<Component> {
+        let engine = self.engine.clone();
+        tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes))
+            .await
+            .map_err(|error| wasmtime::format_err!("the compiler failed: {error}"))?
+    }
+}
+
+fn config(limits: &PolicyLimits) -> Config {
+    let instances = limits.max_instances;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(4))
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(2))
+        .total_stacks(instances)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(1)
+        .max_tables_per_component(TABLES_PER_COMPONENT)
+        .max_memory_size(limits.memory_bytes)
+        .table_elements(limits.table_elements)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(KEEP_RESIDENT_BYTES)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(limits.stack_bytes)
+        .async_stack_size(limits.stack_bytes + (512 << 10))
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .wasm_threads(false)
+        .wasm_component_model(true);
+    config
+}
