@@ -1,1 +1,20 @@
-//! Gavel's server.
+//! Gavel's server: an HTTP and WebSocket edge over governed turns, and the `gavel` command line.
+//!
+//! Data flows one way: edge ([`api`]) → [`agent`] → [`turn`] → sandbox → log → store. Nothing below knows of
+//! what is above it.
+
+pub mod agent;
+pub mod api;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod data_dir;
+mod object;
+pub mod plugins;
+pub mod random;
+pub mod server;
+pub mod tasks;
+pub mod telemetry;
+pub mod turn;
+pub mod vault;

@@ -34,7 +34,8 @@ pub trait Policy: Sized + 'static {
 }
 
 /// The default text of [`Policy::warm_up_text`], once.
-pub const WARM_UP_TEXT: &str = "Write to ada@example.com or call +44 20 7946 0958; \"naïve\" costs 10 € — {\"a\": 1}.\n";
+pub const WARM_UP_TEXT: &str =
+    "Write to ada@example.com or call +44 20 7946 0958; \"naïve\" costs 10 € — {\"a\": 1}.\n";
 
 /// A policy that can judge a text while it is still being written.
 ///

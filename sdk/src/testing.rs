@@ -56,7 +56,9 @@ impl Watch {
             ensure(free <= start && start < end && end <= cleared, || {
                 format!("{edit:?} is out of order, or outside of {before}..{cleared}")
             })?;
-            ensure(text.is_char_boundary(start) && text.is_char_boundary(end), || format!("{edit:?} cuts a character"))?;
+            ensure(text.is_char_boundary(start) && text.is_char_boundary(end), || {
+                format!("{edit:?} cuts a character")
+            })?;
             let fit = (1..=256).contains(&edit.replacement.len()) && !edit.replacement.contains(char::is_control);
             ensure(fit, || format!("{edit:?} has a replacement that is not allowed"))?;
             free = end;

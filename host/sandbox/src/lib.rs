@@ -6,9 +6,11 @@
 mod cache;
 pub mod policy;
 pub mod provider;
+mod schema;
 mod ticker;
 
 pub use cache::CodeCache;
+pub use schema::ConfigFault;
 
 /// Most bytes of a plugin's name.
 const NAME_BYTES: usize = 64;
@@ -16,9 +18,9 @@ const NAME_BYTES: usize = 64;
 /// A plugin's name is kebab-case and short.
 pub(crate) fn check_plugin_name(name: &str) -> Result<(), String> {
     let valid = name.len() <= NAME_BYTES
-        && name.split('-').all(|word| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        });
+        && name
+            .split('-')
+            .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
     if valid { Ok(()) } else { Err("the name is not kebab-case of 1 to 64 characters".into()) }
 }
 

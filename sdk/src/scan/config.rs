@@ -64,7 +64,9 @@ impl Config {
 pub(super) fn schema(detectors: &[Detector]) -> String {
     let rules: serde_json::Map<String, Value> = detectors
         .iter()
-        .map(|detector| (detector.rule.to_owned(), json!({ "$ref": "#/$defs/action", "description": detector.summary })))
+        .map(|detector| {
+            (detector.rule.to_owned(), json!({ "$ref": "#/$defs/action", "description": detector.summary }))
+        })
         .collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -128,12 +130,18 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_text() {
-        for (pattern, text) in
-            [("a", "A"), ("*", ""), ("*", "abc"), ("*@example.com", "ada@EXAMPLE.com"), ("a*b*c", "a-b-b-c"), ("**a", "a")]
-        {
+        for (pattern, text) in [
+            ("a", "A"),
+            ("*", ""),
+            ("*", "abc"),
+            ("*@example.com", "ada@EXAMPLE.com"),
+            ("a*b*c", "a-b-b-c"),
+            ("**a", "a"),
+        ] {
             assert!(covers(pattern, text), "{pattern} {text}");
         }
-        for (pattern, text) in [("a", "ab"), ("a*", "ba"), ("*@example.com", "ada@example.com.evil"), ("a*b*c", "acb"), ("", "a")]
+        for (pattern, text) in
+            [("a", "ab"), ("a*", "ba"), ("*@example.com", "ada@example.com.evil"), ("a*b*c", "acb"), ("", "a")]
         {
             assert!(!covers(pattern, text), "{pattern} {text}");
         }

@@ -126,14 +126,7 @@ impl<S: Scan> StreamingPolicy for ScanPolicy<S> {
     type Review = Review;
 
     fn begin(&self, subject: Subject) -> Review {
-        Review {
-            retained: subject.text,
-            base: 0,
-            pending: 0,
-            rescan_at: 0,
-            reported: 0,
-            outcome: Outcome::default(),
-        }
+        Review { retained: subject.text, base: 0, pending: 0, rescan_at: 0, reported: 0, outcome: Outcome::default() }
     }
 
     fn push(&self, review: &mut Review, text: &str) -> Result<Progress, String> {

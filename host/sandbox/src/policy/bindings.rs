@@ -77,10 +77,7 @@ impl From<&judged::Subject> for policy::Subject {
 
 impl From<&judged::Message> for types::Message {
     fn from(message: &judged::Message) -> Self {
-        Self {
-            role: message.role.into(),
-            parts: message.parts.iter().cloned().map(types::Part::Text).collect(),
-        }
+        Self { role: message.role.into(), parts: message.parts.iter().cloned().map(types::Part::Text).collect() }
     }
 }
 
@@ -90,10 +87,7 @@ fn span(span: policy::Span) -> judged::Span {
 
 /// Edits as the log knows them.
 pub(super) fn edits(edits: Vec<policy::Edit>) -> Vec<judged::Edit> {
-    edits
-        .into_iter()
-        .map(|edit| judged::Edit { span: span(edit.span), replacement: edit.replacement })
-        .collect()
+    edits.into_iter().map(|edit| judged::Edit { span: span(edit.span), replacement: edit.replacement }).collect()
 }
 
 /// A verdict as the log knows it.

@@ -13,6 +13,7 @@ use super::contract::Rules;
 use super::instance::{CallError, Live, Prepared, within};
 use super::review::Review;
 use super::snapshot;
+use crate::{ConfigFault, schema};
 
 /// Texts on which a snapshot must agree with the definition before it is used.
 const TRIALS: [&str; 4] = [
@@ -27,22 +28,13 @@ const TRIALS: [&str; 4] = [
 pub enum BindError {
     /// The configuration does not satisfy the policy's JSON Schema.
     #[error("the configuration does not satisfy the policy's schema")]
-    Schema(Vec<SchemaFault>),
+    Schema(Vec<ConfigFault>),
     /// `configure` answered with an error of its own, or failed.
     #[error("the policy refuses this configuration: {0}")]
     Refused(String),
     /// `configure` declared what the interface does not allow.
     #[error("the policy's rules are not valid: {0}")]
     Rules(String),
-}
-
-/// One place where a configuration does not satisfy its schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemaFault {
-    /// JSON Pointer into the configuration.
-    pub pointer: String,
-    /// What is wrong there.
-    pub detail: String,
 }
 
 /// One answer of a policy.
@@ -70,20 +62,11 @@ pub struct BoundPolicy {
 
 impl BoundPolicy {
     pub(super) async fn bind(component: Arc<PolicyComponent>, config: &serde_json::Value) -> Result<Self, BindError> {
-        let faults: Vec<_> = component
-            .schema
-            .iter_errors(config)
-            .take(16)
-            .map(|error| SchemaFault {
-                pointer: error.instance_path().to_string(),
-                detail: error.to_string(),
-            })
-            .collect();
+        let faults = schema::faults(&component.schema, config);
         if !faults.is_empty() {
             return Err(BindError::Schema(faults));
         }
-        let config_json =
-            gavel_log::jcs::to_string(config).map_err(|error| BindError::Refused(error.to_string()))?;
+        let config_json = gavel_log::jcs::to_string(config).map_err(|error| BindError::Refused(error.to_string()))?;
         let mut bound = Self {
             config_digest: Hash::of(config_json.as_bytes()),
             config_json,
@@ -92,8 +75,8 @@ impl BoundPolicy {
             component,
         };
         let (_, rules) = bound.configured().await.map_err(|error| BindError::Refused(error.detail))?;
-        bound.rules = Rules::declare(rules.into_iter().map(|rule| (rule.id, rule.summary)))
-            .map_err(BindError::Rules)?;
+        bound.rules =
+            Rules::declare(rules.into_iter().map(|rule| (rule.id, rule.summary))).map_err(BindError::Rules)?;
         bound.snapshot = bound.checked_snapshot().await;
         Ok(bound)
     }
@@ -142,11 +125,7 @@ impl BoundPolicy {
         let limits = &self.component.runtime.limits;
         let mut live = self.instance(snapshot).await?;
         let (guest, store) = live.policy(limits.evaluate_fuel(subject.text.len()))?;
-        let answer = within(
-            limits.deadline(subject.text.len()),
-            guest.call_evaluate(store, &subject.into()),
-        )
-        .await?;
+        let answer = within(limits.deadline(subject.text.len()), guest.call_evaluate(store, &subject.into())).await?;
         self.judge(&subject.text, answer)
     }
 

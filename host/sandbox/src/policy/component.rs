@@ -13,8 +13,6 @@ use super::wasi;
 
 /// Most bytes of a component.
 pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
-/// Most bytes of a configuration schema.
-const SCHEMA_BYTES: usize = 256 << 10;
 /// Most bytes of a plugin's summary.
 const SUMMARY_BYTES: usize = 512;
 
@@ -76,18 +74,14 @@ impl PolicyComponent {
             return Err(LoadError::TooLarge(bytes.len()));
         }
         let digest = Hash::of(&bytes);
-        let component = runtime
-            .compile(&bytes)
-            .await
-            .map_err(|error| LoadError::NotAComponent(format!("{error:#}")))?;
+        let component =
+            runtime.compile(&bytes).await.map_err(|error| LoadError::NotAComponent(format!("{error:#}")))?;
         if let Some(import) = wasi::forbidden_import(&runtime.engine, &component) {
             return Err(LoadError::ForbiddenImport(import));
         }
-        let prepared = Prepared::new(&runtime.engine, &component)
-            .map_err(|error| LoadError::WrongWorld(format!("{error:#}")))?;
-        let manifest = describe(&runtime, &prepared).await?;
-        let schema = jsonschema::draft202012::new(&manifest.config_schema)
-            .map_err(|error| LoadError::Manifest(format!("config-schema: {error}")))?;
+        let prepared =
+            Prepared::new(&runtime.engine, &component).map_err(|error| LoadError::WrongWorld(format!("{error:#}")))?;
+        let (manifest, schema) = describe(&runtime, &prepared).await?;
         Ok(Self { runtime, bytes, prepared, schema, digest, manifest })
     }
 
@@ -100,7 +94,10 @@ impl PolicyComponent {
     }
 }
 
-async fn describe(runtime: &PolicyRuntime, prepared: &Prepared) -> Result<PolicyManifest, LoadError> {
+async fn describe(
+    runtime: &PolicyRuntime,
+    prepared: &Prepared,
+) -> Result<(PolicyManifest, jsonschema::Validator), LoadError> {
     let limits = &runtime.limits;
     let mut live = prepared.instantiate(limits).await?;
     let (guest, store) = live.policy(limits.evaluate_fuel(0)).map_err(CallError::from)?;
@@ -108,27 +105,24 @@ async fn describe(runtime: &PolicyRuntime, prepared: &Prepared) -> Result<Policy
     check_manifest(manifest).map_err(LoadError::Manifest)
 }
 
-fn check_manifest(manifest: bindings::policy::Manifest) -> Result<PolicyManifest, String> {
+fn check_manifest(manifest: bindings::policy::Manifest) -> Result<(PolicyManifest, jsonschema::Validator), String> {
     crate::check_plugin_name(&manifest.name)?;
-    semver::Version::parse(&manifest.version)
-        .map_err(|error| format!("version {:?}: {error}", manifest.version))?;
+    semver::Version::parse(&manifest.version).map_err(|error| format!("version {:?}: {error}", manifest.version))?;
     if manifest.summary.len() > SUMMARY_BYTES || manifest.summary.chars().any(char::is_control) {
         return Err("the summary is too long or has control characters".into());
     }
     if manifest.stages.is_empty() {
         return Err("it names no stage".into());
     }
-    if manifest.config_schema.len() > SCHEMA_BYTES {
-        return Err(format!("the config-schema has more than {SCHEMA_BYTES} bytes"));
-    }
-    let config_schema = serde_json::from_str(&manifest.config_schema)
-        .map_err(|error| format!("the config-schema is not JSON: {error}"))?;
-    Ok(PolicyManifest {
+    let (config_schema, validator) =
+        crate::schema::compile(&manifest.config_schema).map_err(|error| format!("config-schema: {error}"))?;
+    let manifest = PolicyManifest {
         name: manifest.name,
         version: manifest.version,
         summary: manifest.summary,
         stages: manifest.stages.into_iter().map(Into::into).collect(),
         config_schema,
         needs_history: manifest.needs_history,
-    })
+    };
+    Ok((manifest, validator))
 }

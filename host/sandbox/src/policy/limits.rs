@@ -70,9 +70,7 @@ impl PolicyLimits {
     /// Fuel for judging `bytes` of text in one call.
     pub(crate) fn evaluate_fuel(&self, bytes: usize) -> u64 {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.evaluate_ms
-            .saturating_mul(FUEL_PER_MS)
-            .saturating_add(bytes.saturating_mul(FUEL_PER_BYTE))
+        self.evaluate_ms.saturating_mul(FUEL_PER_MS).saturating_add(bytes.saturating_mul(FUEL_PER_BYTE))
     }
 
     /// Fuel for `configure`.

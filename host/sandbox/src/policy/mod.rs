@@ -12,7 +12,7 @@ mod runtime;
 mod snapshot;
 mod wasi;
 
-pub use bound::{BindError, BoundPolicy, Evaluation, SchemaFault};
+pub use bound::{BindError, BoundPolicy, Evaluation};
 pub use component::{LoadError, MAX_COMPONENT_BYTES, PolicyComponent, PolicyManifest};
 pub use contract::Rules;
 pub use instance::CallError;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use gavel_log::Hash;
-use wasmtime_wizer::{Wizer, WasmtimeWizerComponent};
+use wasmtime_wizer::{WasmtimeWizerComponent, Wizer};
 
 use super::bound::configure;
 use super::component::PolicyComponent;
@@ -24,9 +24,7 @@ pub(super) async fn make(
     config_digest: Hash,
 ) -> Result<Prepared, SnapshotError> {
     let runtime = Arc::clone(&component.runtime);
-    let name = Hash::of(
-        format!("snapshot {} {}", component.digest, config_digest).as_bytes(),
-    );
+    let name = Hash::of(format!("snapshot {} {}", component.digest, config_digest).as_bytes());
     let compiled = match runtime.cached(name) {
         Some(compiled) => compiled,
         None => {
@@ -51,12 +49,8 @@ async fn wizen(component: &PolicyComponent, config_json: &str) -> Result<Vec<u8>
     let (context, instrumented) = wizer.instrument_component(&component.bytes).map_err(fault)?;
     let compiled = runtime.compile_uncached(instrumented).await.map_err(fault)?;
     let prepared = Prepared::new(&runtime.engine, &compiled).map_err(fault)?;
-    let (live, _) = configure(&runtime.limits, &prepared, config_json)
-        .await
-        .map_err(|error| SnapshotError(error.to_string()))?;
+    let (live, _) =
+        configure(&runtime.limits, &prepared, config_json).await.map_err(|error| SnapshotError(error.to_string()))?;
     let (mut store, instance) = live.into_unlimited(runtime.limits.memory_bytes).map_err(fault)?;
-    wizer
-        .snapshot_component(&context, &mut WasmtimeWizerComponent { store: &mut store, instance })
-        .await
-        .map_err(fault)
+    wizer.snapshot_component(&context, &mut WasmtimeWizerComponent { store: &mut store, instance }).await.map_err(fault)
 }

@@ -45,14 +45,10 @@ const STREAM_WINDOW: u64 = 64 << 10;
 
 /// The first import that a policy may not have, if any.
 pub(super) fn forbidden_import(engine: &Engine, component: &Component) -> Option<String> {
-    component
-        .component_type()
-        .imports(engine)
-        .map(|(name, _)| name.to_string())
-        .find(|name| {
-            let interface = name.split('@').next().unwrap_or(name);
-            !ALLOWED.contains(&interface)
-        })
+    component.component_type().imports(engine).map(|(name, _)| name.to_string()).find(|name| {
+        let interface = name.split('@').next().unwrap_or(name);
+        !ALLOWED.contains(&interface)
+    })
 }
 
 /// `wasi:io/streams.stream-error`. Only `closed` is ever given.
@@ -103,34 +99,30 @@ fn io(linker: &mut Linker<Guest>) -> Result<()> {
     resources(linker, "wasi:io/streams", &["error", "pollable", "input-stream", "output-stream"])?;
     let mut streams = linker.instance(&format!("wasi:io/streams@{VERSION}"))?;
     for read in ["read", "blocking-read"] {
-        streams.func_wrap(
-            &format!("[method]input-stream.{read}"),
-            |_: Cx<'_>, (_, _): (Resource<()>, u64)| Ok((Err::<Vec<u8>, _>(StreamError::Closed),)),
-        )?;
+        streams.func_wrap(&format!("[method]input-stream.{read}"), |_: Cx<'_>, (_, _): (Resource<()>, u64)| {
+            Ok((Err::<Vec<u8>, _>(StreamError::Closed),))
+        })?;
     }
     streams.func_wrap("[method]output-stream.check-write", |_: Cx<'_>, (_,): (Resource<()>,)| {
         Ok((Ok::<u64, StreamError>(STREAM_WINDOW),))
     })?;
     for write in ["write", "blocking-write-and-flush"] {
-        streams.func_wrap(
-            &format!("[method]output-stream.{write}"),
-            |_: Cx<'_>, (_, _): (Resource<()>, Vec<u8>)| Ok((Ok::<(), StreamError>(()),)),
-        )?;
+        streams
+            .func_wrap(&format!("[method]output-stream.{write}"), |_: Cx<'_>, (_, _): (Resource<()>, Vec<u8>)| {
+                Ok((Ok::<(), StreamError>(()),))
+            })?;
     }
     for flush in ["flush", "blocking-flush"] {
-        streams.func_wrap(
-            &format!("[method]output-stream.{flush}"),
-            |_: Cx<'_>, (_,): (Resource<()>,)| Ok((Ok::<(), StreamError>(()),)),
-        )?;
+        streams.func_wrap(&format!("[method]output-stream.{flush}"), |_: Cx<'_>, (_,): (Resource<()>,)| {
+            Ok((Ok::<(), StreamError>(()),))
+        })?;
     }
     Ok(())
 }
 
 fn cli(linker: &mut Linker<Guest>) -> Result<()> {
     let mut environment = linker.instance(&format!("wasi:cli/environment@{VERSION}"))?;
-    environment.func_wrap("get-environment", |_: Cx<'_>, (): ()| {
-        Ok((Vec::<(String, String)>::new(),))
-    })?;
+    environment.func_wrap("get-environment", |_: Cx<'_>, (): ()| Ok((Vec::<(String, String)>::new(),)))?;
     environment.func_wrap("get-arguments", |_: Cx<'_>, (): ()| Ok((Vec::<String>::new(),)))?;
     environment.func_wrap("initial-cwd", |_: Cx<'_>, (): ()| Ok((None::<String>,)))?;
 
@@ -140,16 +132,12 @@ fn cli(linker: &mut Linker<Guest>) -> Result<()> {
         resources(linker, &interface, &[resource])?;
         linker
             .instance(&format!("{interface}@{VERSION}"))?
-            .func_wrap(&format!("get-{name}"), |_: Cx<'_>, (): ()| {
-                Ok((Resource::<()>::new_own(0),))
-            })?;
+            .func_wrap(&format!("get-{name}"), |_: Cx<'_>, (): ()| Ok((Resource::<()>::new_own(0),)))?;
         let terminal = if name == "stdin" { "terminal-input" } else { "terminal-output" };
         resources(linker, &format!("wasi:cli/terminal-{name}"), &[terminal])?;
         linker
             .instance(&format!("wasi:cli/terminal-{name}@{VERSION}"))?
-            .func_wrap(&format!("get-terminal-{name}"), |_: Cx<'_>, (): ()| {
-                Ok((None::<Resource<()>>,))
-            })?;
+            .func_wrap(&format!("get-terminal-{name}"), |_: Cx<'_>, (): ()| Ok((None::<Resource<()>>,)))?;
     }
     resources(linker, "wasi:cli/terminal-input", &["terminal-input"])?;
     resources(linker, "wasi:cli/terminal-output", &["terminal-output"])
@@ -178,23 +166,20 @@ fn random(linker: &mut Linker<Guest>) -> Result<()> {
             let bytes = (0..len).map(|_| guest.next_random().to_le_bytes()[0]).collect::<Vec<u8>>();
             Ok((bytes,))
         })?;
-        instance.func_wrap(&format!("{prefix}-u64"), |mut cx: Cx<'_>, (): ()| {
-            Ok((cx.data_mut().next_random(),))
-        })?;
+        instance.func_wrap(&format!("{prefix}-u64"), |mut cx: Cx<'_>, (): ()| Ok((cx.data_mut().next_random(),)))?;
     }
-    linker
-        .instance(&format!("wasi:random/insecure-seed@{VERSION}"))?
-        .func_wrap("insecure-seed", |mut cx: Cx<'_>, (): ()| {
+    linker.instance(&format!("wasi:random/insecure-seed@{VERSION}"))?.func_wrap(
+        "insecure-seed",
+        |mut cx: Cx<'_>, (): ()| {
             let guest = cx.data_mut();
             Ok(((guest.next_random(), guest.next_random()),))
-        })
+        },
+    )
 }
 
 fn filesystem(linker: &mut Linker<Guest>) -> Result<()> {
     resources(linker, "wasi:filesystem/preopens", &["descriptor"])?;
     linker
         .instance(&format!("wasi:filesystem/preopens@{VERSION}"))?
-        .func_wrap("get-directories", |_: Cx<'_>, (): ()| {
-            Ok((Vec::<(Resource<()>, String)>::new(),))
-        })
+        .func_wrap("get-directories", |_: Cx<'_>, (): ()| Ok((Vec::<(Resource<()>, String)>::new(),)))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::grant::GrantError;
+use crate::ConfigFault;
 
 /// Most bytes of a detail; longer ones are cut.
 pub const MAX_DETAIL_BYTES: usize = 1024;
@@ -46,15 +47,6 @@ pub enum LoadError {
     /// Its manifest is at fault.
     #[error("manifest: {0}")]
     Manifest(#[from] super::manifest::ManifestError),
-}
-
-/// One place where a configuration breaks its schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigFault {
-    /// JSON pointer (RFC 6901) into the configuration.
-    pub pointer: String,
-    /// What is wrong there.
-    pub detail: String,
 }
 
 /// Why a provider could not be bound to a configuration.

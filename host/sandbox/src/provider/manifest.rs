@@ -1,18 +1,15 @@
 //! A provider's manifest, checked before anything believes it.
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::Validator;
 use serde_json::Value;
 
 use super::bindings::exports::gavel::plugin::provider as wit;
-use super::error::ConfigFault;
 use super::grant::{BASE_URL, CredentialGrant, GrantError};
 use super::origin::{Origin, OriginError};
-use crate::check_plugin_name;
+use crate::{check_plugin_name, schema};
 
 const MAX_SUMMARY_BYTES: usize = 1024;
 const MAX_ORIGINS: usize = 32;
-const MAX_SCHEMA_BYTES: usize = 256 << 10;
-const MAX_FAULTS: usize = 32;
 
 /// Why a manifest is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -91,7 +88,7 @@ pub(super) fn check(manifest: wit::Manifest) -> Result<(Manifest, Validator), Ma
     if let Some(asked) = &credential {
         CredentialGrant::new(&asked.header, &asked.format, asked.required)?;
     }
-    let (config_schema, validator) = schema(&manifest.config_schema)?;
+    let (config_schema, validator) = schema::compile(&manifest.config_schema).map_err(ManifestError::Schema)?;
     let checked = Manifest {
         name: manifest.name,
         version,
@@ -101,25 +98,6 @@ pub(super) fn check(manifest: wit::Manifest) -> Result<(Manifest, Validator), Ma
         config_schema,
     };
     Ok((checked, validator))
-}
-
-fn schema(text: &str) -> Result<(Value, Validator), ManifestError> {
-    if text.len() > MAX_SCHEMA_BYTES {
-        return Err(ManifestError::Schema(format!("over {MAX_SCHEMA_BYTES} bytes")));
-    }
-    let schema: Value = serde_json::from_str(text).map_err(|error| ManifestError::Schema(error.to_string()))?;
-    // The linear-time engine: a stranger's pattern must not be able to hang the host.
-    let options = jsonschema::draft202012::options().with_pattern_options(PatternOptions::regex());
-    let validator = options.build(&schema).map_err(|error| ManifestError::Schema(error.to_string()))?;
-    Ok((schema, validator))
-}
-
-/// Where a configuration breaks its schema: the first 32 places.
-pub(super) fn faults(validator: &Validator, config: &Value) -> Vec<ConfigFault> {
-    let errors = validator.iter_errors(config).take(MAX_FAULTS);
-    errors
-        .map(|error| ConfigFault { pointer: error.instance_path().to_string(), detail: error.masked().to_string() })
-        .collect()
 }
 
 #[cfg(test)]
@@ -146,8 +124,8 @@ mod tests {
     fn a_good_manifest_passes_and_its_schema_judges() {
         let (checked, validator) = check(manifest()).unwrap();
         assert_eq!(checked.version, semver::Version::new(1, 2, 3));
-        assert!(faults(&validator, &serde_json::json!({"n": 1})).is_empty());
-        let found = faults(&validator, &serde_json::json!({"n": "secret", "m": 1}));
+        assert!(crate::schema::faults(&validator, &serde_json::json!({"n": 1})).is_empty());
+        let found = crate::schema::faults(&validator, &serde_json::json!({"n": "secret", "m": 1}));
         assert_eq!(found.len(), 2);
         assert!(found.iter().any(|fault| fault.pointer == "/n"));
         assert!(found.iter().all(|fault| !fault.detail.contains("secret")));

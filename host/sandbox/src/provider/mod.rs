@@ -34,7 +34,7 @@ pub use chat::{
     ChatRequest, Completion, Delta, FinishReason, Media, Message, Model, Part, ResultPart, Role, Tool, ToolChoice,
     Usage,
 };
-pub use error::{BindError, ConfigFault, LoadError, MAX_DETAIL_BYTES, ProviderError, RuntimeError};
+pub use error::{BindError, LoadError, MAX_DETAIL_BYTES, ProviderError, RuntimeError};
 pub use grant::{CredentialGrant, Grant, GrantError};
 pub use limits::ProviderLimits;
 pub use manifest::{CredentialRequest, Manifest, ManifestError};

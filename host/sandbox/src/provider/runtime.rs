@@ -129,7 +129,7 @@ impl ProviderRuntime {
         grant: Grant,
     ) -> Result<ProviderBinding, BindError> {
         let config: Value = serde_json::from_str(config_json).map_err(|error| BindError::Json(error.to_string()))?;
-        let faults = manifest::faults(&component.validator, &config);
+        let faults = crate::schema::faults(&component.validator, &config);
         if !faults.is_empty() {
             return Err(BindError::Config(faults));
         }

@@ -11,8 +11,8 @@ pub(crate) const LOCAL: ByteSet = ByteSet::ALPHANUMERIC.and(PUNCTUATION);
 pub(crate) const STARTS: ByteSet = LOCAL.and(ByteSet::range(0xc3, 0xd6));
 
 const PUNCTUATION: ByteSet = ByteSet::of(b"._%+-");
-/// Most characters of a local part. RFC 5321 allows 64 bytes.
-const LONGEST_LOCAL: usize = 80;
+/// Most bytes of a local part. RFC 5321 allows 64; invisible characters may stand among them.
+const LONGEST_LOCAL: usize = 128;
 /// Most characters of a label. RFC 1035 allows 63.
 const LONGEST_LABEL: usize = 63;
 /// What ends file names such as `icon@2x.png`, and no domain.
@@ -25,14 +25,25 @@ pub(crate) fn find(cursor: &mut Cursor<'_>) -> Option<Found> {
         return None;
     }
     let from = cursor.take_while(&PUNCTUATION);
-    let length = run(cursor, LONGEST_LOCAL, |sign| is_letter(sign) || is_local(sign) || is_invisible(sign));
-    (1..LONGEST_LOCAL).contains(&length).then_some(())?;
+    (1..=LONGEST_LOCAL).contains(&local(cursor)).then_some(())?;
     let local = cursor.since(from);
     sign_or_word(cursor, &['@', '\u{ff20}'], "at").then_some(())?;
     domain(cursor)?;
     let found = cursor.found_since(from);
     // The user of a repository's address: `git@example.com:team/project`.
     (!(local == "git" && cursor.eat_byte(b':'))).then_some(found)
+}
+
+/// Takes a local part; says how many bytes it has.
+fn local(cursor: &mut Cursor<'_>) -> usize {
+    let from = cursor.position();
+    loop {
+        cursor.take_while(&LOCAL);
+        let beyond_ascii = |sign: char| is_letter(sign) || is_invisible(sign);
+        if cursor.peek().is_none_or(|byte| byte.is_ascii()) || cursor.eat_char(beyond_ascii).is_none() {
+            return cursor.position() - from;
+        }
+    }
 }
 
 /// Takes labels and dots, and goes back to where the longest domain ends.
@@ -82,10 +93,6 @@ fn sign_or_word(cursor: &mut Cursor<'_>, signs: &[char], word: &str) -> bool {
 
 fn run(cursor: &mut Cursor<'_>, most: usize, test: impl Fn(char) -> bool) -> usize {
     crate::signs::take_at_most(cursor, most, test)
-}
-
-fn is_local(sign: char) -> bool {
-    u8::try_from(sign).is_ok_and(|byte| LOCAL.contains(byte))
 }
 
 fn is_label(sign: char) -> bool {

@@ -104,6 +104,10 @@ const COUNTRIES: &[([u8; 2], &[(u8, u8)])] = &[
 
 pub(crate) fn find(cursor: &mut Cursor<'_>) -> Option<Found> {
     let country = [cursor.eat(&ByteSet::LETTERS)?, cursor.eat(&ByteSet::LETTERS)?];
+    // Nearly every word ends here.
+    if cursor.peek().is_some_and(|byte| byte.is_ascii_alphabetic()) {
+        return None;
+    }
     let check = [next(cursor, b'n')?, next(cursor, b'n')?];
     let code = country.map(|letter| letter.to_ascii_uppercase());
     let index = COUNTRIES.binary_search_by(|(known, _)| known.cmp(&code)).ok()?;

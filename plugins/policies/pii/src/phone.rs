@@ -44,7 +44,8 @@ pub(crate) fn find(cursor: &mut Cursor<'_>) -> Option<Found> {
         _ => national(cursor).or_else(|| {
             cursor.seek(0);
             // Four digits of a longer number, if digits stand before them.
-            let group = cursor.before().is_some_and(is_space) && cursor.behind(2).is_some_and(|sign| digit(sign).is_some());
+            let group =
+                cursor.before().is_some_and(is_space) && cursor.behind(2).is_some_and(|sign| digit(sign).is_some());
             (!group && cursor.eat_str("00")).then_some(())?;
             international(cursor, 9, 2)
         }),
@@ -107,7 +108,9 @@ fn parenthesised(cursor: &mut Cursor<'_>) -> Option<Found> {
 fn national(cursor: &mut Cursor<'_>) -> Option<Found> {
     // Not the tail of a longer number, such as a UUID's.
     let before = cursor.before();
-    if before.is_some_and(|sign| is_dash(sign) || sign == '.' || sign == '/') && cursor.behind(2).is_some_and(|sign| sign.is_ascii_alphanumeric()) {
+    if before.is_some_and(|sign| is_dash(sign) || sign == '.' || sign == '/')
+        && cursor.behind(2).is_some_and(|sign| sign.is_ascii_alphanumeric())
+    {
         return None;
     }
     let groups = Groups::read(cursor)?;

@@ -68,9 +68,14 @@ mod tests {
 
     #[test]
     fn every_digit_has_its_value_and_a_start() {
-        for (zero, script) in
-            [('0', "ASCII"), ('٠', "Arabic-Indic"), ('۰', "Persian"), ('०', "Devanagari"), ('０', "full-width"), ('𝟎', "bold")]
-        {
+        for (zero, script) in [
+            ('0', "ASCII"),
+            ('٠', "Arabic-Indic"),
+            ('۰', "Persian"),
+            ('०', "Devanagari"),
+            ('０', "full-width"),
+            ('𝟎', "bold"),
+        ] {
             for value in 0..10 {
                 let sign = char::from_u32(u32::from(zero) + value).unwrap();
                 assert_eq!(digit(sign).map(u32::from), Some(value), "{script}");

@@ -68,14 +68,14 @@ fn cards_are_found_however_they_are_written() {
 #[test]
 fn other_numbers_are_no_cards() {
     for text in [
-        "4111 1111 1111 1112",                  // check digit
-        "1111 1111 1111 1117",                  // no issuer
-        "411111111111111",                      // Visa has no 15 digits
-        "41111111111111111111",                 // 20 digits
-        "0.4111111111111111",                   // a fraction
-        "a4111111111111111",                    // an identifier
-        "deadbeef4111111111111111cafe",         // hexadecimal
-        "1715000000000 1715000000001",          // timestamps
+        "4111 1111 1111 1112",          // check digit
+        "1111 1111 1111 1117",          // no issuer
+        "411111111111111",              // Visa has no 15 digits
+        "41111111111111111111",         // 20 digits
+        "0.4111111111111111",           // a fraction
+        "a4111111111111111",            // an identifier
+        "deadbeef4111111111111111cafe", // hexadecimal
+        "1715000000000 1715000000001",  // timestamps
         "2024-05-06T12:34:56.789012345Z",
         "20240506123456789",
         "4111,1111,1111,1111",
@@ -111,11 +111,11 @@ fn ibans_are_found() {
 #[test]
 fn other_codes_are_no_ibans() {
     for text in [
-        "DE88 3704 0044 0532 0130 00",  // check digits
-        "DE89 3704 0044 0532 0130 0",   // too short
-        "DE893704004405320130001",      // too long
-        "XX89 3704 0044 0532 0130 00",  // no country
-        "GB82 1234 1234 5698 7654 32",  // not the country's structure
+        "DE88 3704 0044 0532 0130 00", // check digits
+        "DE89 3704 0044 0532 0130 0",  // too short
+        "DE893704004405320130001",     // too long
+        "XX89 3704 0044 0532 0130 00", // no country
+        "GB82 1234 1234 5698 7654 32", // not the country's structure
         "XDE89370400440532013000",
         "at 12 noon it is 20 degrees",
     ] {
@@ -125,7 +125,9 @@ fn other_codes_are_no_ibans() {
 
 #[test]
 fn social_security_numbers_are_found() {
-    for ssn in ["536-90-4399", "536 90 4399", "536\u{2011}90\u{2011}4399", "536\u{200b}-90-4399", "５３６-９０-４３９９"] {
+    for ssn in
+        ["536-90-4399", "536 90 4399", "536\u{2011}90\u{2011}4399", "536\u{200b}-90-4399", "５３６-９０-４３９９"]
+    {
         is("us-ssn", ssn);
     }
     assert_eq!(redacted("SSN:536-90-4399."), "SSN:[redacted:us-ssn].");

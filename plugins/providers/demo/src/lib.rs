@@ -13,6 +13,8 @@ use serde::Deserialize;
 const DELTA_BYTES: [usize; 4] = [3, 5, 4, 6];
 /// Longest pause between two deltas.
 const MAX_DELAY_MS: u64 = 10_000;
+/// Most bytes of a delta that can be asked for.
+const MAX_CHUNK_BYTES: usize = 1024;
 
 const SCHEMA: &str = r#"{
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -22,6 +24,10 @@ const SCHEMA: &str = r#"{
         "delay_ms": {
             "type": "integer", "minimum": 0, "maximum": 10000, "default": 0,
             "description": "Milliseconds between two deltas."
+        },
+        "chunk_bytes": {
+            "type": "integer", "minimum": 1, "maximum": 1024,
+            "description": "Bytes of a delta, at least, up to the end of a character. Three to six by turns, unless said."
         }
     }
 }"#;
@@ -31,6 +37,7 @@ const SCHEMA: &str = r#"{
 #[serde(deny_unknown_fields, default)]
 struct Demo {
     delay_ms: u64,
+    chunk_bytes: Option<usize>,
 }
 
 impl Provider for Demo {
@@ -38,7 +45,8 @@ impl Provider for Demo {
         Manifest {
             name: "demo".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            summary: "Answers from a script, offline; ask it for a card number or an e-mail address to see it leak.".into(),
+            summary: "Answers from a script, offline; ask it for a card number or an e-mail address to see it leak."
+                .into(),
             origins: Vec::new(),
             credential: None,
             config_schema: SCHEMA.into(),
@@ -49,6 +57,9 @@ impl Provider for Demo {
         let demo: Self = serde_json::from_str(config_json).map_err(|error| error.to_string())?;
         if demo.delay_ms > MAX_DELAY_MS {
             return Err(format!("delay_ms is at most {MAX_DELAY_MS}"));
+        }
+        if demo.chunk_bytes.is_some_and(|bytes| !(1..=MAX_CHUNK_BYTES).contains(&bytes)) {
+            return Err(format!("chunk_bytes is between 1 and {MAX_CHUNK_BYTES}"));
         }
         Ok(demo)
     }
@@ -62,8 +73,16 @@ impl Provider for Demo {
         let last = request.messages.iter().rev().find(|message| message.role == Role::User);
         let question = last.map(|message| texts(&message.parts).collect::<Vec<_>>().concat()).unwrap_or_default();
         let answer = script::answer(&question);
+        let most = request.max_output_tokens.map_or(u64::MAX, u64::from);
+        let lengths = self.chunk_bytes.as_ref().map_or(DELTA_BYTES.as_slice(), std::slice::from_ref);
+        let mut finish_reason = FinishReason::Stop;
         let mut deltas = 0;
-        for delta in cut(&answer) {
+        for delta in cut(&answer, lengths) {
+            // A delta counts as a token.
+            if deltas == most {
+                finish_reason = FinishReason::Length;
+                break;
+            }
             if deltas > 0 && self.delay_ms > 0 {
                 std::thread::sleep(Duration::from_millis(self.delay_ms));
             }
@@ -77,7 +96,7 @@ impl Provider for Demo {
             cache_write_tokens: None,
             reasoning_tokens: None,
         };
-        Ok(Completion { finish_reason: FinishReason::Stop, usage: Some(usage), model: Some("demo".into()) })
+        Ok(Completion { finish_reason, usage: Some(usage), model: Some("demo".into()) })
     }
 }
 
@@ -88,10 +107,10 @@ fn texts(parts: &[Part]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Cuts a text into small deltas on character boundaries.
-fn cut(text: &str) -> impl Iterator<Item = &str> {
+/// Cuts a text on character boundaries into deltas of at least these lengths, by turns.
+fn cut<'t>(text: &'t str, lengths: &[usize]) -> impl Iterator<Item = &'t str> {
     let mut rest = text;
-    let mut lengths = DELTA_BYTES.iter().cycle();
+    let mut lengths = lengths.iter().cycle();
     std::iter::from_fn(move || {
         let least = lengths.next().copied().unwrap_or(1);
         let end = rest.char_indices().map(|(at, _)| at).find(|&at| at >= least).unwrap_or(rest.len());
@@ -111,7 +130,11 @@ mod tests {
     use super::*;
 
     fn ask(question: &str) -> (Vec<String>, Completion) {
-        let demo = Demo::configure("{}").unwrap();
+        ask_with("{}", question, None)
+    }
+
+    fn ask_with(config: &str, question: &str, max_output_tokens: Option<u32>) -> (Vec<String>, Completion) {
+        let demo = Demo::configure(config).unwrap();
         let mut deltas = Vec::new();
         let mut keep = |delta| {
             if let Delta::Text(text) = delta {
@@ -120,7 +143,7 @@ mod tests {
             Ok(())
         };
         let message = Message { role: Role::User, parts: vec![Part::Text(question.into())] };
-        let request = Request { model: "demo".into(), messages: vec![message], ..Request::default() };
+        let request = Request { messages: vec![message], max_output_tokens, ..Request::default() };
         let completion = demo.chat(request, &mut Sink::new(&mut keep)).unwrap();
         (deltas, completion)
     }
@@ -136,6 +159,23 @@ mod tests {
     #[test]
     fn it_answers_the_same_each_time() {
         assert_eq!(ask("Grüße, 世界!"), ask("Grüße, 世界!"));
+    }
+
+    #[test]
+    fn an_answer_keeps_to_its_limit() {
+        let (deltas, completion) = ask_with("{}", "count to 100", Some(5));
+        assert_eq!((deltas.len(), completion.finish_reason), (5, FinishReason::Length));
+        let (deltas, completion) = ask_with("{}", "count to 2", Some(5));
+        assert_eq!((deltas, completion.finish_reason), (vec!["1 2".to_owned()], FinishReason::Stop));
+    }
+
+    #[test]
+    fn deltas_are_as_long_as_configured() {
+        let (deltas, _) = ask_with(r#"{"chunk_bytes":2}"#, "count to 5", None);
+        assert_eq!(deltas, ["1 ", "2 ", "3 ", "4 ", "5"]);
+        let (deltas, _) = ask_with(r#"{"chunk_bytes":1}"#, "世", None);
+        assert!(deltas.iter().all(|delta| delta.chars().count() == 1));
+        assert!(Demo::configure(r#"{"chunk_bytes":0}"#).is_err());
     }
 
     #[test]

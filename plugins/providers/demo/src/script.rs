@@ -20,7 +20,7 @@ pub(crate) fn answer(question: &str) -> String {
     }
     if let Some(last) = counted(&lower) {
         let numbers: Vec<String> = (1..=last).map(|number| number.to_string()).collect();
-        return numbers.join(" ");
+        return numbers.join(", ");
     }
     let echo: String = question.chars().take(ECHO_CHARS).collect();
     format!(
@@ -42,9 +42,9 @@ mod tests {
 
     #[test]
     fn it_counts_when_asked_and_not_for_ever() {
-        assert_eq!(answer("Count to 3."), "1 2 3");
-        assert_eq!(answer("And to 2?"), "1 2");
-        assert_eq!(answer("count to 4000000").split(' ').count(), MAX_COUNT as usize);
+        assert_eq!(answer("Count to 3."), "1, 2, 3");
+        assert_eq!(answer("And to 2?"), "1, 2");
+        assert_eq!(answer("count to 4000000").split(", ").count(), MAX_COUNT as usize);
         assert!(answer("I want to 5").contains("You said"));
     }
 }

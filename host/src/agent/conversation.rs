@@ -1,0 +1,162 @@
+//! Talking with an agent: a message becomes a turn that runs on its own, whoever stays to read it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use gavel_store::{Agent, AgentState, MessageId, Store, StoreError};
+use tokio::sync::mpsc;
+
+use super::live::LiveTurn;
+use super::open_turns::{Claim, OpenTurn, OpenTurns};
+use super::replay::stored_outcome;
+use crate::auth::Caller;
+use crate::tasks::Tasks;
+use crate::turn::{Begun, CallerFacts, FinishReason, Frame, Refused, TurnRequest, Turns, Usage};
+use crate::vault::Vault;
+
+/// Frames that a turn may be ahead of the task that keeps them.
+const FRAMES_AHEAD: usize = 16;
+
+/// What may be said to agents, and what is being said.
+#[derive(Clone)]
+pub struct Conversations {
+    store: Store,
+    vault: Arc<Vault>,
+    turns: Arc<Turns>,
+    open: Arc<OpenTurns>,
+    tasks: Tasks,
+}
+
+/// What became of a message.
+pub enum Said {
+    /// A turn: this one's, or the one that the same message began before.
+    Turn(Arc<LiveTurn>),
+    /// It was refused before its turn began: a code and words for people.
+    Refused(&'static str, &'static str),
+}
+
+impl Conversations {
+    /// Conversations over these turns.
+    #[must_use]
+    pub fn new(store: Store, vault: Arc<Vault>, turns: Arc<Turns>, open: Arc<OpenTurns>, tasks: Tasks) -> Self {
+        Self { store, vault, turns, open, tasks }
+    }
+
+    /// Says something to an agent. The turn goes on whether or not anyone reads it, for a while.
+    #[must_use]
+    pub fn say(&self, agent: Agent, caller: &Caller, input: MessageId, text: String) -> Said {
+        if agent.state != AgentState::Running {
+            return Said::Refused("agent_not_running", "the agent is not running");
+        }
+        let pseudonym = caller.pseudonym(&agent);
+        let open = match self.open.claim(agent.id, input, pseudonym.clone()) {
+            Claim::New(open) => open,
+            Claim::Existing(turn) if turn.is_callers(&pseudonym) => return Said::Turn(turn),
+            Claim::Existing(_) => return Said::Refused("invalid_request", "the message_id is another's"),
+            Claim::Closed => return Said::Refused("agent_not_running", "the agent is being stopped"),
+            Claim::Draining => return Said::Refused("shutting_down", "the server is going down"),
+        };
+        let facts = CallerFacts { kind: caller.kind(), id: pseudonym, owner: caller.owns(&agent) };
+        let live = open.live().clone();
+        let request = TurnRequest { agent, caller: facts, input, text };
+        self.tasks.spawn(self.clone().hold(open, request));
+        Said::Turn(live)
+    }
+
+    /// The turn that a message of either side belongs to, if this caller began it and may still read it.
+    #[must_use]
+    pub fn find(&self, agent: &Agent, caller: &Caller, message: MessageId) -> Option<Arc<LiveTurn>> {
+        self.open.find(agent.id, message).filter(|turn| turn.is_callers(&caller.pseudonym(agent)))
+    }
+
+    async fn hold(self, mut open: OpenTurn, request: TurnRequest) {
+        let agent = request.agent.clone();
+        let input = request.input;
+        match self.turns.begin(request).await {
+            Ok(begun) => {
+                open.begun(*begun.answer());
+                run(begun, open.live()).await;
+            }
+            Err(Refused::Duplicate(row)) => match stored_outcome(&self.store, &self.vault, &agent, &row) {
+                Ok(frames) => frames.into_iter().for_each(|frame| open.live().push(frame)),
+                Err(error) => {
+                    tracing::error!(%error, agent = %agent.id, "a stored turn cannot be replayed");
+                    open.live().push(fault(input));
+                }
+            },
+            Err(refused) => open.live().push(refusal(&refused, input)),
+        }
+    }
+}
+
+/// Runs a turn and keeps what it says, until it has ended.
+async fn run(begun: Begun, live: &Arc<LiveTurn>) {
+    let answer = *begun.answer();
+    let (frames, mut said) = mpsc::channel(FRAMES_AHEAD);
+    let keeping = async {
+        while let Some(frame) = said.recv().await {
+            live.push(frame);
+            // A cancelled turn ends without waiting for anyone.
+            tokio::select! {
+                () = live.keep_pace() => {}
+                () = live.cancelled().cancelled() => {}
+            }
+        }
+    };
+    let running = AssertUnwindSafe(begun.run(frames, live.cancelled().clone())).catch_unwind();
+    let turn = async { tokio::join!(running, keeping).0 };
+    tokio::pin!(turn);
+    let ended = tokio::select! {
+        ended = &mut turn => ended,
+        () = live.abandoned() => {
+            live.cancel();
+            turn.await
+        }
+    };
+    if ended.is_err() {
+        tracing::error!(agent = %live.agent(), "a turn panicked");
+        live.push(fault(live.input()));
+        live.push(Frame::StreamEnd {
+            message_id: answer,
+            finish_reason: FinishReason::Error.as_str().to_owned(),
+            usage: Usage::default(),
+        });
+    }
+}
+
+/// What a client is told of a turn that does not begin. What failed inside is the operator's to read.
+fn refusal(refused: &Refused, input: MessageId) -> Frame {
+    let message = match refused {
+        Refused::Policy(_) | Refused::Failed(_) => {
+            tracing::error!(error = %refused, "a turn could not begin");
+            "the server could not begin the turn".to_owned()
+        }
+        refused => refused.to_string(),
+    };
+    let (code, retry_after) = (refused.code(), refused.retry_after());
+    Frame::Error { code, message, message_id: Some(input), retry_after }
+}
+
+/// What a client is told of a fault of ours: nothing of what it was.
+fn fault(input: MessageId) -> Frame {
+    Frame::Error {
+        code: "internal",
+        message: "the server failed to carry out the turn".to_owned(),
+        message_id: Some(input),
+        retry_after: None,
+    }
+}
+
+/// Why a stored turn cannot be shown again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReplayError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Vault(#[from] crate::vault::VaultError),
+    #[error("a stored text is not UTF-8")]
+    Text(#[from] std::string::FromUtf8Error),
+    #[error("the turn has not ended")]
+    Open,
+}

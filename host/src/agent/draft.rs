@@ -1,0 +1,219 @@
+//! What an agent may be made with: defaults and bounds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gavel_log::record::{MAX_POLICIES, Mode};
+use gavel_store::Binding;
+use serde::Deserialize;
+
+use super::AgentError;
+use crate::config::{BindingSpec, Config};
+use crate::object::objects;
+use crate::plugins::{PluginError, Plugins};
+
+/// Most characters of a name.
+const MAX_NAME_CHARS: usize = 200;
+/// Most labels of one agent.
+const MAX_LABELS: usize = 64;
+/// Most characters of a label's name or value.
+const MAX_LABEL_CHARS: usize = 256;
+/// Most bytes of a system prompt.
+const MAX_PROMPT_BYTES: usize = 64 * 1024;
+
+/// A field that is not acceptable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// Where: a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// What a caller asks an agent to be; everything has a default.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewAgent {
+    /// 1 to 200 characters.
+    pub agent_name: Option<String>,
+    /// 1 to 200 characters.
+    pub model: Option<String>,
+    /// The name of a provider that exists.
+    pub model_provider: Option<String>,
+    /// At least as strict as the installation's minimum.
+    pub governance_mode: Option<Mode>,
+    /// At most 64 KiB.
+    pub system_prompt: Option<String>,
+    /// At most 64, of 256 characters each.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// None for the installation's defaults, an empty list for no policy.
+    #[serde(deserialize_with = "objects")]
+    pub policies: Option<Vec<BindingSpec>>,
+}
+
+/// What an agent will be: within all bounds.
+#[derive(Debug)]
+pub(super) struct Traits {
+    pub(super) name: String,
+    pub(super) model: String,
+    pub(super) provider: String,
+    pub(super) mode: Mode,
+    pub(super) system_prompt: Option<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) policies: Vec<Binding>,
+}
+
+impl NewAgent {
+    /// Fills in the defaults and checks every bound, naming all that is wrong at once.
+    pub(super) fn checked(self, config: &Config, plugins: &Plugins) -> Result<Traits, AgentError> {
+        let minimum = config.governance.minimum_mode;
+        let traits = Traits {
+            name: self.agent_name.unwrap_or_else(|| "My Agent".to_owned()),
+            model: self.model.unwrap_or_else(|| "@cf/meta/llama-3.1-8b-instruct".to_owned()),
+            provider: self.model_provider.unwrap_or_else(|| "workers-ai".to_owned()),
+            mode: self.governance_mode.unwrap_or(minimum),
+            system_prompt: self.system_prompt,
+            labels: self.labels.unwrap_or_default(),
+            policies: self
+                .policies
+                .unwrap_or_else(|| config.governance.default_policies.clone())
+                .into_iter()
+                .map(Binding::from)
+                .collect(),
+        };
+        let mut faults = traits.faults();
+        if !plugins.provider_exists(&traits.provider) {
+            faults.push(fault("/model_provider", "there is no such provider".to_owned()));
+        }
+        if !faults.is_empty() {
+            return Err(AgentError::Invalid(faults));
+        }
+        if minimum == Mode::Enforcing && traits.mode == Mode::Transparent {
+            return Err(AgentError::ModeForbidden);
+        }
+        Ok(traits)
+    }
+}
+
+impl Traits {
+    /// Everything that is out of bounds.
+    fn faults(&self) -> Vec<FieldError> {
+        let mut faults = Vec::new();
+        let names = [("/agent_name", &self.name), ("/model", &self.model), ("/model_provider", &self.provider)];
+        for (pointer, name) in names {
+            let characters = name.chars().count();
+            if !(1..=MAX_NAME_CHARS).contains(&characters) {
+                faults.push(fault(pointer, format!("must have 1 to {MAX_NAME_CHARS} characters")));
+            }
+        }
+        if self.system_prompt.as_ref().is_some_and(|prompt| prompt.len() > MAX_PROMPT_BYTES) {
+            faults.push(fault("/system_prompt", format!("must have at most {MAX_PROMPT_BYTES} bytes")));
+        }
+        self.label_faults(&mut faults);
+        self.policy_faults(&mut faults);
+        faults
+    }
+
+    fn label_faults(&self, faults: &mut Vec<FieldError>) {
+        if self.labels.len() > MAX_LABELS {
+            faults.push(fault("/labels", format!("must be at most {MAX_LABELS}")));
+            return;
+        }
+        for (name, value) in &self.labels {
+            if [name, value].into_iter().any(|text| text.chars().count() > MAX_LABEL_CHARS) {
+                let pointer = format!("/labels/{}", escaped(name));
+                faults.push(fault(&pointer, format!("must have at most {MAX_LABEL_CHARS} characters")));
+            }
+        }
+    }
+
+    fn policy_faults(&self, faults: &mut Vec<FieldError>) {
+        if self.policies.len() > MAX_POLICIES {
+            faults.push(fault("/policies", format!("must be at most {MAX_POLICIES}")));
+            return;
+        }
+        let mut seen = BTreeSet::new();
+        for (index, binding) in self.policies.iter().enumerate() {
+            // Two versions of one policy would give an agent two verdicts under one name.
+            let name = binding.policy.split('@').next().unwrap_or_default();
+            if !seen.insert(name) {
+                faults.push(fault(&format!("/policies/{index}/policy"), "is bound twice".to_owned()));
+            }
+        }
+    }
+}
+
+/// What is wrong with bindings that could not be bound.
+pub(super) fn binding_error(error: PluginError) -> AgentError {
+    let at = |index: usize, field: &str, rest: &str| format!("/policies/{index}/{field}{rest}");
+    match error {
+        PluginError::UnknownPolicy { index, .. } => {
+            AgentError::Invalid(vec![fault(&at(index, "policy", ""), "there is no such policy".to_owned())])
+        }
+        PluginError::Schema { index, faults, .. } => {
+            let faults = faults.into_iter().map(|f| fault(&at(index, "config", &f.pointer), f.detail));
+            AgentError::Configuration(faults.collect())
+        }
+        PluginError::Refused { index, detail, .. } => {
+            AgentError::Configuration(vec![fault(&at(index, "config", ""), detail)])
+        }
+        error => AgentError::Plugins(error),
+    }
+}
+
+fn fault(pointer: &str, detail: String) -> FieldError {
+    FieldError { pointer: pointer.to_owned(), detail }
+}
+
+/// A name as one step of a JSON pointer, cut where it is long enough to be recognised.
+fn escaped(name: &str) -> String {
+    let shown: String = name.chars().take(MAX_LABEL_CHARS).collect();
+    shown.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traits() -> Traits {
+        Traits {
+            name: "a".to_owned(),
+            model: "m".to_owned(),
+            provider: "demo".to_owned(),
+            mode: Mode::Transparent,
+            system_prompt: None,
+            labels: BTreeMap::new(),
+            policies: Vec::new(),
+        }
+    }
+
+    fn pointers(traits: &Traits) -> Vec<String> {
+        traits.faults().into_iter().map(|fault| fault.pointer).collect()
+    }
+
+    #[test]
+    fn names_are_counted_in_characters() {
+        let mut traits = traits();
+        traits.name = "é".repeat(200);
+        assert_eq!(pointers(&traits), Vec::<String>::new());
+        traits.name.push('é');
+        traits.model.clear();
+        assert_eq!(pointers(&traits), ["/agent_name", "/model"]);
+    }
+
+    #[test]
+    fn prompts_and_labels_have_bounds() {
+        let mut traits = traits();
+        traits.system_prompt = Some("x".repeat(MAX_PROMPT_BYTES + 1));
+        traits.labels.insert("a/b~".to_owned(), "x".repeat(257));
+        assert_eq!(pointers(&traits), ["/system_prompt", "/labels/a~1b~0"]);
+        traits.labels = (0..65).map(|n| (n.to_string(), String::new())).collect();
+        assert_eq!(pointers(&traits), ["/system_prompt", "/labels"]);
+    }
+
+    #[test]
+    fn a_policy_is_bound_once_whatever_its_version() {
+        let mut traits = traits();
+        traits.policies = ["pii", "secrets", "pii@1.0.0"].map(|name| Binding::from(BindingSpec::of(name))).into();
+        assert_eq!(pointers(&traits), ["/policies/2/policy"]);
+    }
+}

@@ -1,0 +1,112 @@
+//! JSON bodies: bounded, strict, and with a pointer to what is wrong.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
+
+use super::problem::{Code, Problem};
+use crate::agent::FieldError;
+use crate::object::Object;
+
+/// Most bytes of a JSON body.
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// A JSON body. An empty one reads as `{}`.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let (head, body) = request.into_parts();
+        let bytes = bounded(&head.headers, body).await?;
+        if bytes.is_empty() {
+            return parsed(b"{}").map(Self);
+        }
+        if !is_json(&head.headers) {
+            return Err(Problem::new(Code::UnsupportedMediaType, "the body must be application/json"));
+        }
+        parsed(&bytes).map(Self)
+    }
+}
+
+async fn bounded(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, Problem> {
+    let too_large = || Problem::new(Code::PayloadTooLarge, format!("the body is larger than {MAX_BODY_BYTES} bytes"));
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        return Err(too_large());
+    }
+    to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
+        let source = std::error::Error::source(&error);
+        let limited = source.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
+        if limited { too_large() } else { Problem::new(Code::InvalidRequest, "the body broke off") }
+    })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut input = serde_json::Deserializer::from_slice(bytes);
+    let Object(value) = serde_path_to_error::deserialize(&mut input).map_err(|error| {
+        let pointer = pointer(error.path());
+        Problem::invalid(vec![FieldError { pointer, detail: error.inner().to_string() }])
+    })?;
+    input
+        .end()
+        .map_err(|error| Problem::invalid(vec![FieldError { pointer: String::new(), detail: error.to_string() }]))?;
+    Ok(value)
+}
+
+/// The path as a JSON pointer (RFC 6901); empty for the whole body.
+fn pointer(path: &Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        let step = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Enum { variant } => variant.clone(),
+            Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.push_str(&step);
+    }
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::NewAgent;
+
+    fn problem(body: &str) -> String {
+        format!("{:?}", parsed::<NewAgent>(body.as_bytes()).unwrap_err())
+    }
+
+    #[test]
+    fn wrong_types_and_unknown_fields_are_pointed_at() {
+        assert!(problem(r#"{"agent_name": 7}"#).contains(r#"pointer: "/agent_name""#));
+        assert!(problem(r#"{"labels": {"a/b": 7}}"#).contains(r#"pointer: "/labels/a~1b""#));
+        assert!(problem(r#"{"policies": [{"policy": "pii"}, {}]}"#).contains(r#"pointer: "/policies/1""#));
+        let unknown = problem(r#"{"agent_nam": "x"}"#);
+        assert!(unknown.contains("agent_nam") && unknown.contains("unknown field"), "{unknown}");
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        assert!(problem("[]").contains("expected an object"));
+        assert!(problem(r#"["Clerk"]"#).contains("expected an object"));
+        assert!(problem(r#"{"policies": [["pii"]]}"#).contains(r#"pointer: "/policies/0""#));
+    }
+
+    #[test]
+    fn what_follows_the_body_is_refused() {
+        assert!(problem("{} {}").contains("trailing"));
+        assert!(problem("{").contains("EOF"));
+    }
+}

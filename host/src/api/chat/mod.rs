@@ -1,0 +1,46 @@
+//! `WS /v1/agents/{id}/chat`: the upgrade, and what may refuse it.
+
+mod client;
+mod socket;
+
+use std::sync::atomic::Ordering;
+
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{State, WebSocketUpgrade};
+use axum::response::Response;
+use gavel_store::AgentState;
+
+use super::App;
+use super::guard::{CHAT_PROTOCOL, TheAgent, TheCaller};
+use super::problem::{Code, Problem};
+
+/// Opens a chat with a running agent.
+pub(super) async fn chat(
+    State(app): State<App>,
+    TheAgent(agent): TheAgent,
+    TheCaller(caller): TheCaller,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    if agent.state != AgentState::Running {
+        return Err(Problem::new(Code::AgentNotRunning, "the agent is not running"));
+    }
+    if app.tasks.draining().is_cancelled() {
+        return Err(Problem::new(Code::ShuttingDown, "the server is going down"));
+    }
+    let upgrade = upgrade.map_err(|_| Problem::new(Code::UpgradeRequired, "a chat takes a WebSocket (RFC 6455)"))?;
+    let frame_bytes = client::frame_limit(app.config.limits.message_bytes);
+    let upgrade = upgrade
+        .protocols([CHAT_PROTOCOL])
+        .max_message_size(frame_bytes * socket::READ_AHEAD)
+        .max_frame_size(frame_bytes * socket::READ_AHEAD)
+        .write_buffer_size(0);
+    let tasks = app.tasks.clone();
+    Ok(upgrade.on_upgrade(move |socket| {
+        tasks.track(async move {
+            app.counters.sockets.fetch_add(1, Ordering::Relaxed);
+            let counters = app.counters.clone();
+            socket::Chat::new(app, agent.id, caller).run(socket).await;
+            counters.sockets.fetch_sub(1, Ordering::Relaxed);
+        })
+    }))
+}

@@ -1,0 +1,95 @@
+//! Who may go on to a handler: one layer authenticates and applies the route's declared rule.
+
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+use gavel_store::{Agent, AgentId};
+
+use super::App;
+use super::problem::{Code, Problem};
+use crate::auth::{Caller, Rule, Token, rule_for};
+
+/// The subprotocol that the server selects.
+pub(super) const CHAT_PROTOCOL: &str = "gavel.chat.v1";
+/// A browser's way to show a token: an offered subprotocol with this in front.
+const BEARER_PROTOCOL: &str = "bearer.";
+/// What every token begins with, by kind.
+const TOKEN_PREFIXES: [&str; 2] = ["gvu_", "gvk_"];
+
+/// The agent in the path, which the caller may see.
+#[derive(Clone)]
+pub(super) struct TheAgent(pub(super) Agent);
+
+/// Who calls.
+#[derive(Clone)]
+pub(super) struct TheCaller(pub(super) Caller);
+
+/// Lets a request through if its route's rule allows it.
+pub(super) async fn guard(
+    State(app): State<App>,
+    route: MatchedPath,
+    path: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let rule = rule_for(request.method(), route.as_str())
+        .ok_or_else(|| Problem::new(Code::MethodNotAllowed, "no rule allows this"))?;
+    if rule == Rule::Open {
+        return Ok(next.run(request).await);
+    }
+    let caller = authenticated(&app, &request)?;
+    if rule == Rule::Owner {
+        let id = path.iter().find(|(name, _)| *name == "id").map(|(_, id)| id);
+        let agent = owned(&app, &caller, id)?;
+        request.extensions_mut().insert(TheAgent(agent));
+    }
+    request.extensions_mut().insert(TheCaller(caller));
+    Ok(next.run(request).await)
+}
+
+fn authenticated(app: &App, request: &Request) -> Result<Caller, Problem> {
+    let refused = |detail: &str| Problem::new(Code::Unauthorized, detail);
+    let query = request.uri().query().unwrap_or_default();
+    if TOKEN_PREFIXES.iter().any(|prefix| query.contains(prefix)) {
+        return Err(refused("a token in a query string ends up in logs: it is not accepted"));
+    }
+    let shown = shown(request).ok_or_else(|| refused("a token is needed"))?;
+    let token = Token::parse(shown).map_err(|error| refused(&error.to_string()))?;
+    Caller::by_token(&app.store, &token)?.ok_or_else(|| refused("the token is not valid"))
+}
+
+/// The token that a request shows: in its header, or among the subprotocols that it offers.
+fn shown(request: &Request) -> Option<&str> {
+    let headers = request.headers();
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        return scheme.eq_ignore_ascii_case("bearer").then(|| token.trim());
+    }
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    offered.find_map(|protocol| protocol.trim().strip_prefix(BEARER_PROTOCOL))
+}
+
+fn owned(app: &App, caller: &Caller, id: Option<&str>) -> Result<Agent, Problem> {
+    let id: AgentId = id.and_then(|id| id.parse().ok()).ok_or_else(Problem::not_found)?;
+    app.agents.find(&id)?.filter(|agent| caller.owns(agent)).ok_or_else(Problem::not_found)
+}
+
+impl<S: Sync> FromRequestParts<S> for TheAgent {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::not_found)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for TheCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let missing = || Problem::new(Code::Unauthorized, "a token is needed");
+        parts.extensions.get::<Self>().cloned().ok_or_else(missing)
+    }
+}

@@ -1,0 +1,67 @@
+//! The HTTP and WebSocket edge. A handler extracts, authorises by its declared rule, calls one operation and
+//! answers; nothing else happens here.
+
+mod admin;
+mod agents;
+mod body;
+mod chat;
+mod cursor;
+mod guard;
+mod health;
+mod layers;
+mod log;
+mod messages;
+mod params;
+mod problem;
+mod proofs;
+mod router;
+mod verify;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use gavel_log::VerifierKey;
+use gavel_store::Store;
+
+use crate::agent::{Agents, Conversations, OpenTurns};
+use crate::config::Config;
+use crate::tasks::Tasks;
+use crate::vault::Vault;
+
+pub use problem::{Code, Problem};
+pub use router::{admin_router, router};
+
+/// What handlers work with: one server's parts, shared.
+#[derive(Clone)]
+pub struct App {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// What is kept.
+    pub store: Store,
+    /// The keys.
+    pub vault: Arc<Vault>,
+    /// Agents.
+    pub agents: Agents,
+    /// What is said to them.
+    pub conversations: Conversations,
+    /// The turns under way.
+    pub open_turns: Arc<OpenTurns>,
+    /// The server's tasks and the signals of its end.
+    pub tasks: Tasks,
+    /// What the log's checkpoints verify with.
+    pub log_key: Arc<VerifierKey>,
+    /// What is counted for the operator.
+    pub counters: Arc<Counters>,
+    /// When the server began.
+    pub started: Instant,
+}
+
+/// What is counted for the operator, besides what others count already.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests answered.
+    pub requests: AtomicU64,
+    /// WebSockets that are open.
+    pub sockets: AtomicU64,
+}

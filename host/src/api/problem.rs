@@ -1,0 +1,229 @@
+//! Errors as RFC 9457 `application/problem+json`: the one error type at the edge, and the one table of codes.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use gavel_store::StoreError;
+use serde_json::{Value, json};
+
+use crate::agent::{AgentError, FieldError};
+
+/// What went wrong, for machines. The names never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Malformed JSON, wrong types, unknown fields, parameters out of range.
+    InvalidRequest,
+    /// A policy refuses the configuration that it is given.
+    InvalidConfiguration,
+    /// No valid token.
+    Unauthorized,
+    /// Not with this token.
+    Forbidden,
+    /// The leaf hash is not this agent's, known or not.
+    ProofForbidden,
+    /// The installation allows no mode as lax as this.
+    ModeForbidden,
+    /// There is no such thing, or it is another's.
+    NotFound,
+    /// The path knows other methods.
+    MethodNotAllowed,
+    /// The agent has to be started first.
+    AgentNotRunning,
+    /// The body is too large.
+    PayloadTooLarge,
+    /// The body is no JSON.
+    UnsupportedMediaType,
+    /// The path takes WebSockets alone.
+    UpgradeRequired,
+    /// A fault of ours.
+    Internal,
+    /// The server is going down.
+    ShuttingDown,
+    /// It took too long.
+    Timeout,
+}
+
+impl Code {
+    /// The code's name and the HTTP status that it goes with: the table of `docs/api.md`.
+    #[must_use]
+    pub fn entry(self) -> (&'static str, StatusCode) {
+        match self {
+            Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST),
+            Self::InvalidConfiguration => ("invalid_configuration", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
+            Self::ProofForbidden => ("proof_forbidden", StatusCode::FORBIDDEN),
+            Self::ModeForbidden => ("mode_forbidden", StatusCode::FORBIDDEN),
+            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+            Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
+            Self::AgentNotRunning => ("agent_not_running", StatusCode::CONFLICT),
+            Self::PayloadTooLarge => ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::UpgradeRequired => ("upgrade_required", StatusCode::UPGRADE_REQUIRED),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::ShuttingDown => ("shutting_down", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Timeout => ("timeout", StatusCode::GATEWAY_TIMEOUT),
+        }
+    }
+}
+
+/// An error as the client sees it. `detail` holds no stack, path or secret.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    code: Code,
+    detail: String,
+    errors: Vec<FieldError>,
+}
+
+impl Problem {
+    /// A problem with words for people.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// A request whose fields are at fault.
+    #[must_use]
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        Self::with_fields(Code::InvalidRequest, errors)
+    }
+
+    fn with_fields(code: Code, errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [one] if !one.pointer.is_empty() => format!("{}: {}", one.pointer, one.detail),
+            [one] => one.detail.clone(),
+            _ => "some fields are not acceptable".to_owned(),
+        };
+        Self { code, detail, errors }
+    }
+
+    /// There is no such thing here, or it is another's: nobody learns which.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(Code::NotFound, "there is no such resource")
+    }
+
+    /// A fault of ours: written to the log whole, and shown to the client as nothing but that.
+    #[must_use]
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "a request failed");
+        Self::new(Code::Internal, "the server failed to answer")
+    }
+
+    /// The machine-readable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    fn body(&self) -> Value {
+        let (code, status) = self.code.entry();
+        let mut body = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or_default(),
+            "status": status.as_u16(),
+            "detail": self.detail,
+            "code": code,
+        });
+        if !self.errors.is_empty()
+            && let Some(body) = body.as_object_mut()
+        {
+            let errors = self.errors.iter().map(|e| json!({"pointer": e.pointer, "detail": e.detail}));
+            body.insert("errors".to_owned(), errors.collect());
+        }
+        body
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (_, status) = self.code.entry();
+        let mut response = (status, self.body().to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match self.code {
+            Code::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Code::UpgradeRequired => {
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            }
+            Code::ShuttingDown => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<AgentError> for Problem {
+    fn from(error: AgentError) -> Self {
+        match error {
+            AgentError::Invalid(errors) => Self::invalid(errors),
+            AgentError::Configuration(errors) => Self::with_fields(Code::InvalidConfiguration, errors),
+            AgentError::ModeForbidden => Self::new(Code::ModeForbidden, error.to_string()),
+            AgentError::Store(error) => error.into(),
+            AgentError::Vault(_) | AgentError::Plugins(_) | AgentError::BrokenOff => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(gavel_store::Missing::Checkpoint) => {
+                Self::new(Code::AgentNotRunning, "the agent was never started")
+            }
+            StoreError::NotFound(_) => Self::not_found(),
+            StoreError::AgentNotRunning(_) => Self::new(Code::AgentNotRunning, "the agent is not running"),
+            StoreError::Closed => Self::new(Code::ShuttingDown, "the server is going down"),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<crate::turn::OpeningError> for Problem {
+    fn from(error: crate::turn::OpeningError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<crate::vault::VaultError> for Problem {
+    fn from(error: crate::vault::VaultError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_error_names_its_pointer() {
+        let fault = FieldError { pointer: "/model".to_owned(), detail: "is too long".to_owned() };
+        let body = Problem::invalid(vec![fault]).body();
+        assert_eq!(
+            body,
+            json!({
+                "type": "about:blank", "title": "Bad Request", "status": 400, "code": "invalid_request",
+                "detail": "/model: is too long",
+                "errors": [{"pointer": "/model", "detail": "is too long"}],
+            })
+        );
+    }
+
+    #[test]
+    fn a_missing_token_says_how_to_show_one() {
+        let response = Problem::new(Code::Unauthorized, "no").into_response();
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+
+    #[test]
+    fn a_fault_of_ours_shows_nothing_of_itself() {
+        let error = StoreError::Corrupt("row 7 of /secret/path".to_owned());
+        let body = Problem::from(error).body().to_string();
+        assert!(!body.contains("secret"), "{body}");
+    }
+}

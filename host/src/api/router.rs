@@ -1,0 +1,68 @@
+//! Every path, and the handler behind it. Who may call it stands in `auth/rules.rs`.
+
+use axum::Router;
+use axum::http::Method;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
+use axum::routing::{get, post};
+use tower_http::cors::{Any, CorsLayer};
+
+use super::guard::guard;
+use super::layers::{no_such_method, no_such_path, surround};
+use super::{App, admin, agents, chat, health, log, messages, proofs, verify};
+
+/// The public listener's routes.
+pub fn router(app: App) -> Router {
+    let agents = Router::new()
+        .route("/v1/agents", post(agents::create).get(agents::list))
+        .route("/v1/agents/{id}", get(agents::show))
+        .route("/v1/agents/{id}/start", post(agents::start))
+        .route("/v1/agents/{id}/stop", post(agents::stop))
+        .route("/v1/agents/{id}/chat", get(chat::chat))
+        .route("/v1/agents/{id}/messages", get(messages::list))
+        .route("/v1/agents/{id}/proofs/{leaf_hash}", get(proofs::show))
+        .layer(map_response(never_cached));
+    // The log and its proofs are for everyone, whatever page asks.
+    let log = Router::new()
+        .route("/log/checkpoint", get(log::checkpoint))
+        .route("/log/key", get(log::key))
+        .route("/log/consistency", get(log::consistency))
+        .route("/log/tile/{*tile}", get(log::tile))
+        .route("/verify/proof/{leaf_hash}", get(verify::proof))
+        .layer(CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::HEAD]));
+    finished(health_routes().merge(agents).merge(log), app)
+}
+
+/// The admin listener's routes, for the operator alone.
+pub fn admin_router(app: App) -> Router {
+    let metrics = Router::new().route("/metrics", get(admin::metrics));
+    health_routes()
+        .merge(metrics)
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(app.clone(), surround))
+        .with_state(app)
+}
+
+fn health_routes() -> Router<App> {
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+}
+
+fn finished(routes: Router<App>, app: App) -> Router {
+    routes
+        .route_layer(from_fn_with_state(app.clone(), guard))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(app.clone(), surround))
+        .with_state(app)
+}
+
+/// What belongs to one caller is kept by no cache.
+async fn never_cached(mut response: Response) -> Response {
+    use axum::http::{HeaderValue, header};
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,71 @@
+//! One table: every route, its method, and who may call it.
+//!
+//! A route that is not in the table is refused to everyone, so that a new one cannot be left open by mistake.
+
+use axum::http::Method;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Anyone, without a token.
+    Open,
+    /// Any user.
+    User,
+    /// The user to whom the agent in the path belongs; to anyone else the agent does not exist.
+    Owner,
+}
+
+const ROUTES: &[(Method, &str, Rule)] = &[
+    (Method::GET, "/health", Rule::Open),
+    (Method::GET, "/health/live", Rule::Open),
+    (Method::GET, "/health/ready", Rule::Open),
+    (Method::GET, "/log/checkpoint", Rule::Open),
+    (Method::GET, "/log/key", Rule::Open),
+    (Method::GET, "/log/consistency", Rule::Open),
+    (Method::GET, "/log/tile/{*tile}", Rule::Open),
+    (Method::GET, "/verify/proof/{leaf_hash}", Rule::Open),
+    (Method::POST, "/v1/agents", Rule::User),
+    (Method::GET, "/v1/agents", Rule::User),
+    (Method::GET, "/v1/agents/{id}", Rule::Owner),
+    (Method::POST, "/v1/agents/{id}/start", Rule::Owner),
+    (Method::POST, "/v1/agents/{id}/stop", Rule::Owner),
+    (Method::GET, "/v1/agents/{id}/chat", Rule::Owner),
+    (Method::GET, "/v1/agents/{id}/messages", Rule::Owner),
+    (Method::GET, "/v1/agents/{id}/proofs/{leaf_hash}", Rule::Owner),
+];
+
+/// The rule of a route, by the path that the router knows it under; none for what the table does not name.
+#[must_use]
+pub fn rule_for(method: &Method, path: &str) -> Option<Rule> {
+    // A HEAD is answered by the route's GET, and so under its rule.
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    ROUTES.iter().find(|(known, route, _)| known == method && *route == path).map(|(_, _, rule)| *rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_of_an_agent_is_its_owners() {
+        for (method, path, rule) in ROUTES {
+            let owned = path.starts_with("/v1/agents/{id}");
+            assert_eq!(*rule == Rule::Owner, owned, "{method} {path}");
+            assert!(*rule != Rule::Open || !path.starts_with("/v1"), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn no_route_stands_twice() {
+        for (index, (method, path, _)) in ROUTES.iter().enumerate() {
+            let twice = ROUTES.iter().skip(index + 1).any(|(m, p, _)| m == method && p == path);
+            assert!(!twice, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn what_the_table_does_not_name_has_no_rule() {
+        assert_eq!(rule_for(&Method::DELETE, "/v1/agents"), None);
+        assert_eq!(rule_for(&Method::HEAD, "/v1/agents"), Some(Rule::User));
+    }
+}

@@ -1,0 +1,65 @@
+//! The bounds that types alone do not hold.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use gavel_log::record::MAX_POLICIES;
+
+use super::{BindingSpec, Config};
+
+/// No deadline is longer: what waits longer has failed.
+const MAX_WAIT_MS: u64 = 3_600_000;
+
+/// One key whose value is out of bounds.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {detail}")]
+pub struct OutOfBounds {
+    key: String,
+    detail: String,
+}
+
+impl Config {
+    /// Checks what the types alone do not hold.
+    ///
+    /// # Errors
+    /// The first key that is out of bounds.
+    pub fn check(&self) -> Result<(), OutOfBounds> {
+        let limits = &self.limits;
+        within("limits.message_bytes", limits.message_bytes as u64, 1..=16 << 20)?;
+        within("limits.output_bytes", limits.output_bytes as u64, 1..=64 << 20)?;
+        within("limits.upstream_connect_ms", limits.upstream_connect_ms, 1..=MAX_WAIT_MS)?;
+        within("limits.upstream_first_byte_ms", limits.upstream_first_byte_ms, 1..=MAX_WAIT_MS)?;
+        within("limits.upstream_idle_ms", limits.upstream_idle_ms, 1..=MAX_WAIT_MS)?;
+        within("limits.file_bytes", limits.file_bytes, 1..=1 << 40)?;
+        within("plugins.evaluate_ms", self.plugins.evaluate_ms, 1..=60_000)?;
+        within("plugins.memory_mib", self.plugins.memory_mib as u64, 1..=4096)?;
+        within("store.cache_mib", self.store.cache_mib as u64, 1..=1 << 20)?;
+        bindings("governance.default_policies", &self.governance.default_policies)?;
+        bindings("governance.mandatory_policies", &self.governance.mandatory_policies)?;
+        if let Some(origin) = &self.log.origin {
+            gavel_log::Origin::parse(origin)
+                .map_err(|error| OutOfBounds { key: "log.origin".to_owned(), detail: error.to_string() })?;
+        }
+        Ok(())
+    }
+}
+
+fn within(key: &str, value: u64, range: RangeInclusive<u64>) -> Result<(), OutOfBounds> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let detail = format!("{value} is not in {} to {}", range.start(), range.end());
+    Err(OutOfBounds { key: key.to_owned(), detail })
+}
+
+fn bindings(key: &str, bindings: &[BindingSpec]) -> Result<(), OutOfBounds> {
+    let problem = |detail: String| OutOfBounds { key: key.to_owned(), detail };
+    if bindings.len() > MAX_POLICIES {
+        return Err(problem(format!("more than {MAX_POLICIES} policies")));
+    }
+    let mut seen = BTreeSet::new();
+    match bindings.iter().find(|binding| !seen.insert(binding.policy.as_str())) {
+        Some(twice) => Err(problem(format!("{} is named twice", twice.policy))),
+        None => Ok(()),
+    }
+}

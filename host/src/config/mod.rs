@@ -1,0 +1,280 @@
+//! The configuration: what may be set, its defaults and its bounds. [`load`] reads it.
+
+mod binding;
+mod check;
+mod load;
+mod providers;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use gavel_log::record::Mode;
+use serde::{Deserialize, Serialize};
+
+pub use binding::{BindingSpec, ReleaseSpec};
+pub use load::{ConfigError, Overrides, load};
+pub use providers::ProviderConfig;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the API listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where health and metrics listen, for the operator alone.
+    pub admin_listen: SocketAddr,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// A filter such as `info` or `gavel=debug,warn`; `RUST_LOG` replaces it.
+    pub log_level: String,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// The transparency log.
+    pub log: LogConfig,
+    /// Bounds of one agent; tiers override them.
+    pub limits: Limits,
+    /// What the tiers allow, by name.
+    pub tiers: BTreeMap<String, Tier>,
+    /// Modes and bindings.
+    pub governance: Governance,
+    /// What is kept of texts.
+    pub privacy: Privacy,
+    /// The database.
+    pub store: StoreConfig,
+    /// Policies and providers as components.
+    pub plugins: PluginsConfig,
+    /// What an agent's `model_provider` may name.
+    #[serde(deserialize_with = "providers::with_bundled")]
+    pub providers: BTreeMap<String, ProviderConfig>,
+    /// Where uploads are kept.
+    pub files: FilesConfig,
+    /// The master key.
+    pub vault: VaultConfig,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object for each line.
+    Json,
+}
+
+/// The transparency log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// The C2SP origin line. It is kept from the first start on; another one is refused later.
+    pub origin: Option<String>,
+    /// The verification portal that proofs name.
+    pub portal: String,
+    /// The witnesses that are asked to cosign.
+    pub witnesses: Vec<WitnessConfig>,
+}
+
+/// One witness.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Where it is asked.
+    pub url: url::Url,
+    /// Its verifier key.
+    pub key: String,
+}
+
+/// Bounds of one agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most bytes of one message's text.
+    pub message_bytes: usize,
+    /// Most bytes of one answer; then it ends with `length`.
+    pub output_bytes: usize,
+    /// Most milliseconds to connect to a provider.
+    pub upstream_connect_ms: u64,
+    /// Most milliseconds to a provider's first byte.
+    pub upstream_first_byte_ms: u64,
+    /// Most milliseconds between two bytes of a provider.
+    pub upstream_idle_ms: u64,
+    /// What happens in enforcing mode to what no policy can judge.
+    pub unjudged: Unjudged,
+    /// Most bytes of one uploaded file.
+    pub file_bytes: u64,
+}
+
+/// What happens in enforcing mode to images and files that no policy can judge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unjudged {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They pass, and the record counts them.
+    Allow,
+}
+
+/// What one tier allows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tier {
+    /// Most requests in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Most messages in a calendar month.
+    pub messages_per_month: Option<u64>,
+}
+
+/// Modes and bindings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Governance {
+    /// No agent may be laxer; also the mode of an agent that names none.
+    pub minimum_mode: Mode,
+    /// The bindings of an agent that names none.
+    pub default_policies: Vec<BindingSpec>,
+    /// Bound to every agent and always enforced.
+    pub mandatory_policies: Vec<BindingSpec>,
+}
+
+/// What is kept of texts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Privacy {
+    /// Which results keep an opening.
+    pub openings: Openings,
+    /// Days that openings are kept; 0 for as long as the messages.
+    pub retention_days: u32,
+}
+
+/// Which results keep an opening.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Openings {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that at least one policy judged.
+    JudgedOnly,
+    /// None: nothing can be replayed.
+    None,
+}
+
+/// The database.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// MiB of pages held in memory.
+    pub cache_mib: usize,
+}
+
+/// Policies and providers as components.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginsConfig {
+    /// Whether `plugins/*.wasm` in the data directory is followed as it changes.
+    pub watch: bool,
+    /// A policy's milliseconds for one evaluation.
+    pub evaluate_ms: u64,
+    /// A policy's MiB of memory.
+    pub memory_mib: usize,
+    /// Where compiled plugins are kept between starts; none for `code/` in the data directory. Servers with the same
+    /// master key may share it.
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// Where uploads are kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilesConfig {
+    /// An object store's URL; none for `files/` in the data directory.
+    pub url: Option<url::Url>,
+}
+
+/// The master key. `GAVEL_VAULT_KEY` in the environment comes before it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VaultConfig {
+    /// A private file that holds it: 32 bytes as base64.
+    pub key_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Where machine code of plugins is kept between starts.
+    #[must_use]
+    pub fn code_cache_dir(&self) -> PathBuf {
+        self.plugins.cache_dir.clone().unwrap_or_else(|| self.data_dir.join("code"))
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
+            admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9787)),
+            data_dir: PathBuf::from("./gavel-data"),
+            log_level: "info".to_owned(),
+            log_format: LogFormat::default(),
+            log: LogConfig::default(),
+            limits: Limits::default(),
+            tiers: BTreeMap::from([("free".to_owned(), Tier::free())]),
+            governance: Governance::default(),
+            privacy: Privacy::default(),
+            store: StoreConfig::default(),
+            plugins: PluginsConfig::default(),
+            providers: providers::bundled(),
+            files: FilesConfig::default(),
+            vault: VaultConfig::default(),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { origin: None, portal: "https://obligationsign.com/verify/".to_owned(), witnesses: Vec::new() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 64 * 1024,
+            output_bytes: 1024 * 1024,
+            upstream_connect_ms: 5_000,
+            upstream_first_byte_ms: 60_000,
+            upstream_idle_ms: 60_000,
+            unjudged: Unjudged::default(),
+            file_bytes: 100 * 1024 * 1024,
+        }
+    }
+}
+
+impl Tier {
+    fn free() -> Self {
+        Self { requests_per_minute: Some(60), messages_per_month: Some(10_000) }
+    }
+}
+
+impl Default for Governance {
+    fn default() -> Self {
+        Self {
+            minimum_mode: Mode::Transparent,
+            default_policies: vec![BindingSpec::of("pii"), BindingSpec::of("secrets")],
+            mandatory_policies: Vec::new(),
+        }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { cache_mib: 64 }
+    }
+}
+
+impl Default for PluginsConfig {
+    fn default() -> Self {
+        Self { watch: true, evaluate_ms: 50, memory_mib: 64, cache_dir: None }
+    }
+}

@@ -1,0 +1,201 @@
+//! One server: its parts in the order in which they start, and their end.
+
+mod accept;
+mod log_identity;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gavel_log::SigningKey;
+use gavel_store::{Store, StoreError, StoreOptions};
+use tokio::net::TcpListener;
+
+use crate::agent::{Agents, Conversations, OpenTurns};
+use crate::api::{self, App, Counters};
+use crate::auth::{BootstrapError, FirstUser, ensure_first_user};
+use crate::config::Config;
+use crate::data_dir::{DataDir, DataDirError};
+use crate::plugins::{PluginError, Plugins};
+use crate::tasks::Tasks;
+use crate::turn::{TurnError, TurnOptions, Turns};
+use crate::vault::{Vault, VaultError};
+
+pub use log_identity::LogIdentityError;
+
+/// How long open turns may go on when the server goes down.
+const DRAIN_GRACE: Duration = Duration::from_secs(10);
+/// How long sockets and connections may take to close after that.
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The log's key or name cannot be used.
+    #[error(transparent)]
+    LogIdentity(#[from] LogIdentityError),
+    /// The store does not open.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// There is no master key.
+    #[error("the vault: {0}")]
+    Vault(#[from] VaultError),
+    /// The first user could not be made.
+    #[error("the first user: {0}")]
+    FirstUser(#[from] BootstrapError),
+    /// The plugins cannot be used.
+    #[error("the plugins: {0}")]
+    Plugins(#[from] PluginError),
+    /// What a crash left open could not be sealed.
+    #[error("turns that were left open: {0}")]
+    Recovery(#[from] TurnError),
+    /// An address cannot be listened on.
+    #[error("{0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// A part of the start panicked.
+    #[error("a part of the server failed to start")]
+    BrokenOff(#[from] tokio::task::JoinError),
+}
+
+/// A server that accepts requests. Dropping it ends it without grace; [`shutdown`](Self::shutdown) is kinder.
+pub struct Server {
+    addr: SocketAddr,
+    admin_addr: SocketAddr,
+    first_user: Option<FirstUser>,
+    plugins: Arc<Plugins>,
+    store: Store,
+    open_turns: Arc<OpenTurns>,
+    tasks: Tasks,
+}
+
+impl Server {
+    /// Starts a server. When it returns, requests are accepted, and what a crash left open has been sealed.
+    ///
+    /// # Errors
+    /// When any part cannot start; then nothing is left running.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let started = Instant::now();
+        let config = Arc::new(config);
+        let data = DataDir::open(&config.data_dir)?;
+        let signer = log_identity::signing_key(&data, config.log.origin.as_deref())?;
+        let log_key = Arc::new(signer.verifier_key().clone());
+        let store = open_store(&config, &data, signer).await?;
+        let vault = Arc::new(Vault::open(&config)?);
+        let plugins = Arc::new(Plugins::open(&config, vault.machine_code_key()).await?);
+        // A mandatory policy that cannot be bound must stop the server, not the agents' turns one by one.
+        plugins.bind_all(&turn_options(&config).mandatory, &[]).await?;
+        let turns = Arc::new(Turns::new(plugins.clone(), store.clone(), vault.clone(), turn_options(&config)));
+        let recovered = turns.recover().await?;
+        if recovered > 0 {
+            tracing::warn!(recovered, "sealed turns that were left open");
+        }
+        // Last, so that the token is shown by the start that makes it.
+        let first_user = ensure_first_user(&store, &data).await?;
+        let open_turns = Arc::<OpenTurns>::default();
+        let tasks = Tasks::default();
+        let app = App {
+            agents: Agents::new(
+                config.clone(),
+                store.clone(),
+                vault.clone(),
+                plugins.clone(),
+                open_turns.clone(),
+                tasks.clone(),
+            ),
+            conversations: Conversations::new(store.clone(), vault.clone(), turns, open_turns.clone(), tasks.clone()),
+            config,
+            store: store.clone(),
+            vault,
+            open_turns: open_turns.clone(),
+            tasks: tasks.clone(),
+            log_key,
+            counters: Arc::<Counters>::default(),
+            started,
+        };
+        let (addr, admin_addr) = listen(app).await?;
+        tracing::info!(%addr, %admin_addr, "accepting requests");
+        Ok(Self { addr, admin_addr, first_user, plugins, store, open_turns, tasks })
+    }
+
+    /// Where the API listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where health and metrics listen.
+    #[must_use]
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    /// The user who was made because there was none.
+    #[must_use]
+    pub fn first_user(&self) -> Option<&FirstUser> {
+        self.first_user.as_ref()
+    }
+
+    /// Its plugins.
+    #[must_use]
+    pub fn plugins(&self) -> &Plugins {
+        &self.plugins
+    }
+
+    /// Ends the server: no new work, ten seconds for open turns, then sockets close with 1012 and the store with
+    /// everything that was sealed.
+    pub async fn shutdown(self) {
+        self.tasks.draining().cancel();
+        self.open_turns.drain(DRAIN_GRACE).await;
+        if !self.tasks.close(CLOSE_GRACE).await {
+            tracing::warn!("some connections did not close in time");
+        }
+        let store = self.store.clone();
+        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            tracing::error!("the store did not close cleanly");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.tasks.draining().cancel();
+        self.tasks.closing().cancel();
+    }
+}
+
+fn turn_options(config: &Config) -> TurnOptions {
+    TurnOptions {
+        output_bytes: config.limits.output_bytes,
+        openings: config.privacy.openings,
+        mandatory: config.governance.mandatory_policies.iter().cloned().map(Into::into).collect(),
+    }
+}
+
+/// Opening may take a while after a crash, so it blocks no worker of the runtime.
+async fn open_store(config: &Config, data: &DataDir, signer: SigningKey) -> Result<Store, StartError> {
+    let options = StoreOptions { cache_bytes: config.store.cache_mib << 20, ..StoreOptions::default() };
+    let path = data.path().to_owned();
+    Ok(tokio::task::spawn_blocking(move || Store::open(&path, signer, options)).await??)
+}
+
+async fn listen(app: App) -> Result<(SocketAddr, SocketAddr), StartError> {
+    let (public, addr) = bind(app.config.listen).await?;
+    let (admin, admin_addr) = bind(app.config.admin_listen).await?;
+    let tasks = app.tasks.clone();
+    let until = tasks.draining().clone();
+    tasks.spawn(accept::accept(public, api::router(app.clone()), tasks.clone(), until));
+    // The operator sees the server go down until it has.
+    let until = tasks.closing().clone();
+    tasks.spawn(accept::accept(admin, api::admin_router(app), tasks.clone(), until));
+    Ok((addr, admin_addr))
+}
+
+async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Listen(addr, error);
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok((listener, local))
+}

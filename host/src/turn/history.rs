@@ -1,0 +1,180 @@
+//! The prompt: history as it went on, and in enforcing mode nothing that the turn's bindings have not judged.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gavel_log::judged::{Edit, Message, Role, Stage};
+use gavel_log::{Hash, apply_edits};
+use gavel_store::{Agent, LeafDraft, MessageId, Store, StoredMessage};
+use lru::LruCache;
+
+use super::TurnError;
+use super::judge::{Judgement, SubjectFrame};
+use super::passage::Passage;
+use super::seal::RecordFrame;
+use crate::plugins::BoundSet;
+
+/// Most turns of a prompt: the newest ones.
+const MAX_TURNS: usize = 100;
+/// Most bytes of a prompt's history: the newest messages that fit.
+const MAX_BYTES: usize = 512 << 10;
+
+/// What goes before the new message.
+pub(crate) struct Prompt {
+    /// System prompt and history, oldest first.
+    pub(crate) messages: Vec<Message>,
+    /// Records of the parts that had to be judged for this turn.
+    pub(crate) earlier: Vec<LeafDraft>,
+    /// What those records decided: to be remembered once they are sealed.
+    pub(crate) fates: Vec<(PartKey, Fate)>,
+    /// Stored messages that pass unchanged under the turn's bindings.
+    pub(crate) judged: Vec<MessageId>,
+    /// Whether the system prompt is blocked, and with it the turn.
+    pub(crate) blocked: bool,
+}
+
+/// A part of an agent's conversation under a set of bindings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PartKey {
+    text: Hash,
+    bindings: Hash,
+}
+
+/// What a set of bindings decided on a part.
+#[derive(Clone, Debug)]
+pub(crate) enum Fate {
+    Blocked,
+    Passes(Vec<Edit>),
+}
+
+/// Verdicts on parts that are asked for again in each turn: judged and sealed once, as long as they are remembered.
+pub(crate) struct Fates(Mutex<LruCache<PartKey, Fate>>);
+
+/// Parts that are remembered.
+const FATES: NonZeroUsize = NonZeroUsize::new(16 << 10).unwrap();
+
+impl Fates {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(LruCache::new(FATES)))
+    }
+
+    /// To be called when the records behind the fates are sealed.
+    pub(crate) fn remember(&self, fates: Vec<(PartKey, Fate)>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, fate) in fates {
+            known.put(key, fate);
+        }
+    }
+
+    fn get(&self, key: &PartKey) -> Option<Fate> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+}
+
+/// A part of a prompt before it was judged.
+struct Part {
+    id: Option<MessageId>,
+    role: Role,
+    text: String,
+    judged: Option<Hash>,
+}
+
+/// Reads the conversation so far.
+pub(crate) fn read(store: &Store, record: &RecordFrame, agent: &Agent) -> Result<Conversation, TurnError> {
+    let mut parts = Vec::new();
+    if let Some(prompt) = &agent.system_prompt {
+        parts.push(Part { id: None, role: Role::System, text: prompt.clone(), judged: None });
+    }
+    let stored = store.history(&record.session, u64::MAX, MAX_TURNS)?;
+    let turns = stored.iter().map(|message| message.turn).max().unwrap_or(0);
+    let mut kept = Vec::new();
+    let mut bytes = 0;
+    for message in stored.iter().rev() {
+        let text = text_of(record, message)?;
+        bytes += text.len();
+        if bytes > MAX_BYTES {
+            break;
+        }
+        if !text.is_empty() {
+            kept.push(Part { id: Some(message.id), role: message.role, text, judged: message.judged });
+        }
+    }
+    parts.extend(kept.into_iter().rev());
+    Ok(Conversation { parts, turns })
+}
+
+/// The conversation so far.
+pub(crate) struct Conversation {
+    parts: Vec<Part>,
+    /// The number of its newest complete turn.
+    pub(crate) turns: u64,
+}
+
+impl Conversation {
+    /// The prompt for a turn with these bindings.
+    ///
+    /// A message that they block is left out, as blocked inputs are; one that they redact is redacted. A system prompt
+    /// that they block stops the turn: an agent without its instructions would be another agent.
+    pub(crate) async fn prompt(
+        self,
+        set: &Arc<BoundSet>,
+        fates: &Fates,
+        frame: &SubjectFrame,
+        record: &RecordFrame,
+    ) -> Result<Prompt, TurnError> {
+        let mut prompt =
+            Prompt { messages: Vec::new(), earlier: Vec::new(), fates: Vec::new(), judged: Vec::new(), blocked: false };
+        for part in self.parts {
+            let fate = if !set.enforces(record.mode) || part.judged == Some(set.digest) {
+                Fate::Passes(Vec::new())
+            } else {
+                let key = PartKey {
+                    text: Hash::of(format!("{} {}", record.agent, part.text).as_bytes()),
+                    bindings: set.digest,
+                };
+                match fates.get(&key) {
+                    Some(fate) => fate,
+                    None => judge(&part, key, set, frame, record, &mut prompt).await?,
+                }
+            };
+            match fate {
+                Fate::Passes(edits) => {
+                    let text = apply_edits(&part.text, &edits).map_err(|_| TurnError::Damaged("edits"))?;
+                    prompt.messages.push(Message { role: part.role, parts: vec![text] });
+                }
+                Fate::Blocked if part.role == Role::System => prompt.blocked = true,
+                Fate::Blocked => {}
+            }
+        }
+        Ok(prompt)
+    }
+}
+
+/// Judges one part as input.
+async fn judge(
+    part: &Part,
+    key: PartKey,
+    set: &Arc<BoundSet>,
+    frame: &SubjectFrame,
+    record: &RecordFrame,
+    prompt: &mut Prompt,
+) -> Result<Fate, TurnError> {
+    let judgement = Judgement::of(set, frame, Stage::Input, record.mode, &part.text).await;
+    let subject = frame.subject(Stage::Input, &part.text);
+    let passage = Passage::of(&judgement, &part.text);
+    prompt.earlier.push(record.draft(&passage.judged(part.id, &judgement, &subject))?);
+    let fate = if passage.blocked { Fate::Blocked } else { Fate::Passes(passage.edits) };
+    if matches!(&fate, Fate::Passes(edits) if edits.is_empty()) {
+        prompt.judged.extend(part.id);
+    }
+    prompt.fates.push((key, fate.clone()));
+    Ok(fate)
+}
+
+fn text_of(record: &RecordFrame, message: &StoredMessage) -> Result<String, TurnError> {
+    if message.content.is_empty() {
+        return Ok(String::new());
+    }
+    let text = record.key.open(message.id.to_string().as_bytes(), &message.content)?;
+    String::from_utf8(text.to_vec()).map_err(|_| TurnError::Damaged("a stored message is not UTF-8"))
+}

@@ -1,0 +1,193 @@
+//! Judging one stage: all bound policies on the original text, side by side, and what follows from their verdicts.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use gavel_log::judged::{Decision, Edit, Message, Stage, Subject, Verdict};
+use gavel_log::record::{DecisionKind, Enforcement, Mode, OnError, PolicyError};
+use gavel_sandbox::policy::{CallError, Evaluation};
+
+use super::frame::Reason;
+use super::gate::{Cleared, PolicyEdits, clear_whole};
+use crate::plugins::{BoundBinding, BoundSet};
+
+/// What the turn tells every policy besides the text.
+pub(crate) struct SubjectFrame {
+    pub(crate) model: String,
+    pub(crate) provider: String,
+    pub(crate) now_ms: u64,
+    pub(crate) facts: Vec<(String, String)>,
+    pub(crate) history: Vec<Message>,
+}
+
+impl SubjectFrame {
+    /// The subject as the record commits to it: with the history, whichever policies asked for it.
+    pub(crate) fn subject(&self, stage: Stage, text: &str) -> Subject {
+        Subject {
+            stage,
+            text: text.to_owned(),
+            tool: None,
+            model: self.model.clone(),
+            provider: self.provider.clone(),
+            now_ms: self.now_ms,
+            facts: self.facts.clone(),
+            history: self.history.clone(),
+        }
+    }
+
+    /// The subject as this policy is given it.
+    pub(crate) fn subject_for(&self, binding: &BoundBinding, stage: Stage, text: &str) -> Subject {
+        let mut subject = self.subject(stage, text);
+        if !binding.policy.component().manifest.needs_history {
+            subject.history.clear();
+        }
+        subject
+    }
+}
+
+/// One policy's answer, whether it judged whole or while the text was written.
+pub(crate) struct Answer {
+    pub(crate) binding: Arc<BoundBinding>,
+    pub(crate) result: Result<Verdict, PolicyError>,
+    pub(crate) micros: u64,
+}
+
+impl Answer {
+    /// An answer from a call; its words go to the operator's log, never to a chat.
+    pub(crate) fn new(binding: Arc<BoundBinding>, evaluation: Evaluation) -> Self {
+        let micros = u64::try_from(evaluation.elapsed.as_micros()).unwrap_or(u64::MAX);
+        let result = evaluation.result.map_err(|error| report(&binding, &error));
+        Self { binding, result, micros }
+    }
+
+    /// What follows from it: its decision, or what its binding does on failure.
+    pub(crate) fn decision(&self) -> DecisionKind {
+        match (&self.result, self.binding.on_error) {
+            (Ok(verdict), _) => match verdict.decision {
+                Decision::Allow => DecisionKind::Allow,
+                Decision::Flag => DecisionKind::Flag,
+                Decision::Redact(_) => DecisionKind::Redact,
+                Decision::Block(_) => DecisionKind::Block,
+            },
+            (Err(_), OnError::Block) => DecisionKind::Block,
+            (Err(_), OnError::Allow) => DecisionKind::Allow,
+        }
+    }
+
+    fn edits(&self) -> &[Edit] {
+        match &self.result {
+            Ok(Verdict { decision: Decision::Redact(edits), .. }) => edits,
+            _ => &[],
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        let rule = match &self.result {
+            Ok(Verdict { decision: Decision::Block(rule), .. }) => Some(rule.clone()),
+            Ok(verdict) => verdict.findings.first().map(|finding| finding.rule.clone()),
+            Err(_) => None,
+        };
+        let summary = rule.as_ref().and_then(|rule| self.binding.policy.rules.summary(rule));
+        Reason {
+            policy: self.binding.name().to_owned(),
+            summary: summary.unwrap_or("The policy gave no verdict.").to_owned(),
+            rule: rule.unwrap_or_else(|| "policy-error".into()),
+        }
+    }
+}
+
+/// Reports a failed call to the operator, and gives what the record says of it.
+pub(crate) fn report(binding: &BoundBinding, error: &CallError) -> PolicyError {
+    // A refusal's words are the plugin's own, and may repeat the text: they reach no log.
+    let engine = if error.kind == PolicyError::Refused { "" } else { error.detail.as_str() };
+    tracing::warn!(policy = binding.name(), kind = ?error.kind, engine, "a policy gave no verdict");
+    error.kind
+}
+
+/// All answers on one stage of one message.
+pub(crate) struct Judgement {
+    pub(crate) stage: Stage,
+    pub(crate) mode: Mode,
+    pub(crate) answers: Vec<Answer>,
+}
+
+impl Judgement {
+    /// Asks every binding of the stage about the whole text, side by side. Order never changes a verdict.
+    pub(crate) async fn of(set: &BoundSet, frame: &SubjectFrame, stage: Stage, mode: Mode, text: &str) -> Self {
+        let answers = evaluate_all(set.at(stage), frame, stage, text).await;
+        Self { stage, mode, answers }
+    }
+
+    /// What the enforcing bindings decide together; in transparent mode what they would have decided.
+    pub(crate) fn decision(&self) -> DecisionKind {
+        self.combined(|answer| answer.binding.enforcement == Enforcement::Enforce)
+    }
+
+    /// What all bindings decide together.
+    pub(crate) fn would(&self) -> DecisionKind {
+        self.combined(|_| true)
+    }
+
+    fn combined(&self, counts: impl Fn(&Answer) -> bool) -> DecisionKind {
+        let decisions = self.answers.iter().filter(|answer| counts(answer)).map(Answer::decision);
+        decisions.max().unwrap_or(DecisionKind::Allow)
+    }
+
+    /// Whether a verdict that is obeyed changes or stops something.
+    pub(crate) fn enforced(&self) -> bool {
+        self.obeyed() >= DecisionKind::Redact
+    }
+
+    /// Whether it stops something.
+    pub(crate) fn blocks(&self) -> bool {
+        self.obeyed() == DecisionKind::Block
+    }
+
+    /// What the bindings that are obeyed in this mode decide together.
+    fn obeyed(&self) -> DecisionKind {
+        self.combined(|answer| answer.binding.enforces(self.mode))
+    }
+
+    /// The first enforcing binding behind a redaction or block.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        let decision = self.decision();
+        if decision < DecisionKind::Redact {
+            return None;
+        }
+        self.answers
+            .iter()
+            .find(|answer| answer.binding.enforcement == Enforcement::Enforce && answer.decision() == decision)
+            .map(Answer::reason)
+    }
+
+    /// The text that passes, with the edits of the enforcing bindings; in transparent mode all of it.
+    pub(crate) fn passed(&self, text: &str) -> (Cleared, Vec<Edit>) {
+        let edits: Vec<_> = self
+            .answers
+            .iter()
+            .filter(|answer| answer.binding.enforces(self.mode))
+            .map(|answer| PolicyEdits { policy: answer.binding.name(), edits: answer.edits() })
+            .collect();
+        clear_whole(text, &edits)
+    }
+
+    /// Whether any enforcing policy was asked.
+    pub(crate) fn enforcing(&self) -> bool {
+        self.answers.iter().any(|answer| answer.binding.enforces(self.mode))
+    }
+}
+
+/// Asks these bindings about the whole text, side by side.
+pub(crate) async fn evaluate_all(
+    bindings: Vec<Arc<BoundBinding>>,
+    frame: &SubjectFrame,
+    stage: Stage,
+    text: &str,
+) -> Vec<Answer> {
+    join_all(bindings.into_iter().map(|binding| async move {
+        let subject = frame.subject_for(&binding, stage, text);
+        let evaluation = binding.policy.evaluate(&subject).await;
+        Answer::new(binding, evaluation)
+    }))
+    .await
+}

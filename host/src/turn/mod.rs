@@ -1,0 +1,231 @@
+//! The governed turn: a client's message through the policies to the provider and back through the gate.
+//!
+//! ```text
+//! text ─▶ judge (input) ─▶ provider ─▶ deltas ─▶ lane: reviews and gate ─▶ cleared text ─▶ frames
+//!             │                                      │
+//!             └──────────── records ─────────────────┴─▶ store: sealed ─▶ governance_result
+//! ```
+//!
+//! Invariants:
+//! - What a turn may run out of is taken before it begins ([`Turns::begin`]): load is never a verdict.
+//! - Nothing of an answer is sent before the input's seal, and in enforcing mode nothing that the gate has not cleared.
+//! - A verdict is announced only when it is sealed. Each allowed input is followed by exactly one output record.
+//! - However a turn ends, its last frame is its only `stream_end`.
+
+mod frame;
+mod gate;
+mod history;
+mod judge;
+mod lane;
+mod opening;
+mod output;
+mod passage;
+mod recover;
+mod run;
+mod seal;
+
+use std::sync::Arc;
+
+use gavel_log::record::Engine;
+use gavel_sandbox::policy::PolicyPermits;
+use gavel_sandbox::provider::ProviderPermit;
+use gavel_store::{Agent, AgentState, Binding, MessageId, Session, Store, StoreError, TurnRow};
+
+pub use frame::{FindingView, FinishReason, Frame, GovernanceResult, Reason, Usage, VerdictView};
+pub use opening::{Opening, OpeningError};
+pub use seal::DraftError;
+
+use crate::config::Openings;
+use crate::plugins::{BoundSet, PluginError, Plugins, Provider};
+use crate::vault::{Vault, VaultError};
+
+/// Version of the plugin interface, as records name it.
+const WIT_VERSION: &str = "0.1.0";
+/// Seconds after which a busy server is worth another try.
+const BUSY_RETRY_SECONDS: u64 = 1;
+
+/// What the server's configuration says of turns.
+#[derive(Clone, Debug)]
+pub struct TurnOptions {
+    /// Most bytes of an answer; then it ends with `length`.
+    pub output_bytes: usize,
+    /// Which openings are kept.
+    pub openings: Openings,
+    /// The operator's bindings, which every agent has before its own.
+    pub mandatory: Vec<Binding>,
+}
+
+/// Who asks, as policies are told.
+#[derive(Clone, Debug)]
+pub struct CallerFacts {
+    /// `user` or `key`.
+    pub kind: &'static str,
+    /// A pseudonym.
+    pub id: String,
+    /// Whether it is the agent's owner, who may see what plugins write freely.
+    pub owner: bool,
+}
+
+/// One message to be answered.
+#[derive(Clone, Debug)]
+pub struct TurnRequest {
+    /// The agent as it stands now.
+    pub agent: Agent,
+    /// Who asks.
+    pub caller: CallerFacts,
+    /// The message's id.
+    pub input: MessageId,
+    /// Its text.
+    pub text: String,
+}
+
+/// Why a turn does not begin. There is no verdict and no leaf.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The agent is stopped.
+    #[error("the agent is not running")]
+    NotRunning,
+    /// Every instance that it would need is taken.
+    #[error("the server is busy")]
+    Busy,
+    /// The message's id is known: here is its turn.
+    #[error("a message with this id was sent before")]
+    Duplicate(Box<TurnRow>),
+    /// No plugin serves the agent's provider.
+    #[error("the provider {0} cannot serve: its plugin is not installed")]
+    NoProvider(String),
+    /// A policy of the agent cannot be bound any more.
+    #[error("a policy of the agent cannot be bound: {0}")]
+    Policy(#[from] PluginError),
+    /// The store or the vault failed.
+    #[error("{0}")]
+    Failed(#[from] TurnError),
+}
+
+impl Refused {
+    /// The stable code of `docs/api.md`'s table.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotRunning => "agent_not_running",
+            Self::Busy => "busy",
+            Self::Duplicate(_) => "duplicate_message",
+            Self::NoProvider(_) => "provider_unavailable",
+            Self::Policy(_) => "policy_unavailable",
+            Self::Failed(error) => error.code(),
+        }
+    }
+
+    /// Seconds after which it is worth trying again, if it is.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        matches!(self, Self::Busy).then_some(BUSY_RETRY_SECONDS)
+    }
+}
+
+/// What can go wrong on the host's side of a turn.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnError {
+    /// The store.
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+    /// The vault.
+    #[error("the vault failed: {0}")]
+    Vault(#[from] VaultError),
+    /// The log.
+    #[error("a verdict could not be recorded: {0}")]
+    Draft(#[from] DraftError),
+    /// Something stored is not as it was written.
+    #[error("{0}")]
+    Damaged(&'static str),
+}
+
+impl TurnError {
+    /// The stable code of `docs/api.md`'s table.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(StoreError::AgentNotRunning { .. }) => "agent_not_running",
+            Self::Store(StoreError::DuplicateMessage(_)) => "duplicate_message",
+            Self::Store(_) => "storage_unavailable",
+            Self::Vault(_) | Self::Draft(_) | Self::Damaged(_) => "internal",
+        }
+    }
+}
+
+/// Runs turns.
+pub struct Turns {
+    plugins: Arc<Plugins>,
+    store: Store,
+    vault: Arc<Vault>,
+    options: TurnOptions,
+    engine: Engine,
+    fates: history::Fates,
+}
+
+/// A turn that has all it needs.
+pub struct Begun {
+    turns: Arc<Turns>,
+    request: TurnRequest,
+    session: Session,
+    answer: MessageId,
+    set: Arc<BoundSet>,
+    provider: Arc<Provider>,
+    provider_permit: Option<ProviderPermit>,
+    _policy_permits: PolicyPermits,
+}
+
+impl Turns {
+    /// Turns over these plugins, this store and this vault.
+    #[must_use]
+    pub fn new(plugins: Arc<Plugins>, store: Store, vault: Arc<Vault>, options: TurnOptions) -> Self {
+        let engine = Engine {
+            wit: WIT_VERSION.into(),
+            gate: gate::GATE_VERSION,
+            wasmtime: gavel_sandbox::WASMTIME_VERSION.into(),
+            limits: plugins.policies.limits_digest(),
+        };
+        Self { plugins, store, vault, options, engine, fates: history::Fates::new() }
+    }
+
+    /// Takes everything that a turn needs, or says why it cannot begin.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing was judged and nothing recorded.
+    pub async fn begin(self: &Arc<Self>, request: TurnRequest) -> Result<Begun, Refused> {
+        let agent = &request.agent;
+        let (AgentState::Running, Some(session)) = (agent.state, agent.session) else {
+            return Err(Refused::NotRunning);
+        };
+        let known = self.store.turn_by_message(&agent.id, &request.input).map_err(TurnError::from)?;
+        if let Some(turn) = known {
+            return Err(Refused::Duplicate(Box::new(turn)));
+        }
+        let session = self.store.session(&session).map_err(TurnError::from)?.ok_or(Refused::NotRunning)?;
+        let provider =
+            self.plugins.provider(&agent.provider).ok_or_else(|| Refused::NoProvider(agent.provider.clone()))?;
+        let set = self.plugins.bind_all(&self.options.mandatory, &agent.policies).await?;
+        // Each policy has at most one instance at a time in a turn's two stages of text, and one for its thinking.
+        let instances = u32::try_from(set.bindings.len() * 2).unwrap_or(u32::MAX);
+        let policy_permits = self.plugins.policies.permits(instances).ok_or(Refused::Busy)?;
+        let provider_permit = self.plugins.providers.permit().ok_or(Refused::Busy)?;
+        Ok(Begun {
+            turns: Arc::clone(self),
+            session,
+            answer: MessageId::generate(),
+            set,
+            provider,
+            provider_permit: Some(provider_permit),
+            _policy_permits: policy_permits,
+            request,
+        })
+    }
+}
+
+impl Begun {
+    /// The id that the answer will have.
+    #[must_use]
+    pub fn answer(&self) -> &MessageId {
+        &self.answer
+    }
+}

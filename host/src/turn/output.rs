@@ -1,0 +1,267 @@
+//! The answer: deltas from the provider through the gate to the client, then its record and the turn's end.
+
+use gavel_log::judged::{Role, Stage};
+use gavel_log::record::{Coverage, Mode, Outcome};
+use gavel_sandbox::provider::{ChatStream, Completion, Delta, FinishReason as ProviderFinish, ProviderError};
+use gavel_store::{LeafDraft, MessageDraft, OutputSeal, TurnEnd};
+
+use super::TurnError;
+use super::frame::{FinishReason, Frame, Usage};
+use super::gate::Cleared;
+use super::judge::Judgement;
+use super::lane::{Finished, Lane};
+use super::run::{Turn, stream_end};
+use super::seal::{Judged, governance_result};
+use crate::clock;
+
+/// How the stream from the provider ended.
+enum Ending {
+    /// It is complete.
+    Complete(FinishReason, Usage),
+    /// A verdict stopped it.
+    Blocked,
+    /// The client did, or is gone.
+    Cancelled,
+    /// The provider failed.
+    Failed(ProviderError),
+}
+
+impl Turn {
+    /// Streams the answer and ends the turn.
+    pub(super) async fn output(&self, chat: Option<ChatStream>, turn: u64) -> Result<(), TurnError> {
+        let (set, mode) = (&self.begun.set, self.record.mode);
+        let mut text = Lane::open(set, &self.subject, Stage::Output, mode).await;
+        let mut thinking = Lane::open(set, &self.subject, Stage::Reasoning, mode).await;
+        let ending = match chat {
+            Some(chat) => self.pump(chat, &mut text, &mut thinking).await,
+            None => Ending::Failed(ProviderError::Cancelled),
+        };
+        let complete = matches!(ending, Ending::Complete(..));
+        let thought = thinking.received() > 0;
+        let thinking = thinking.finish(&self.subject, complete).await;
+        let text = text.finish(&self.subject, complete && !(thought && thinking.judgement.blocks())).await;
+        let blocked = matches!(ending, Ending::Blocked)
+            || (complete && (text.judgement.blocks() || (thought && thinking.judgement.blocks())));
+        let ending = if blocked { Ending::Blocked } else { ending };
+        self.end(turn, ending, text, thought.then_some(thinking)).await
+    }
+
+    /// An answer that may not be asked for, since the agent's system prompt is blocked.
+    pub(super) async fn refuse_output(&self, turn: u64) -> Result<(), TurnError> {
+        let judgement = Judgement { stage: Stage::Output, mode: self.record.mode, answers: Vec::new() };
+        let nothing = Finished {
+            judgement,
+            rest: None,
+            text: String::new(),
+            released: String::new(),
+            edits: Vec::new(),
+            coverage: Coverage { received: 0, judged: 0, released: Some(0), unjudged: 0 },
+        };
+        self.end(turn, Ending::Blocked, nothing, None).await
+    }
+
+    /// Moves deltas through the gate until the answer is over. Dropping the stream at the end drops the provider.
+    async fn pump(&self, mut chat: ChatStream, text: &mut Lane, thinking: &mut Lane) -> Ending {
+        loop {
+            let delta = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Ending::Cancelled,
+                () = self.frames.closed() => return Ending::Cancelled,
+                delta = chat.deltas.recv() => delta,
+            };
+            let Some(delta) = delta else { break };
+            let (written, thought) = match joined(delta, &mut chat) {
+                Ok(joined) => joined,
+                Err(error) => return Ending::Failed(error),
+            };
+            let room = self.begun.turns.options.output_bytes.saturating_sub(text.received());
+            let (kept, over) = cut(&written, room);
+            if !kept.is_empty() && !self.send_cleared(text.push(kept).await, false).await {
+                return Ending::Cancelled;
+            }
+            if !thought.is_empty() {
+                let room = self.begun.turns.options.output_bytes.saturating_sub(thinking.received());
+                let cleared = thinking.push(cut(&thought, room).0).await;
+                if self.may_think_aloud(thinking.is_enforced()) && !self.send_cleared(cleared, true).await {
+                    return Ending::Cancelled;
+                }
+            }
+            if text.is_blocked() || thinking.is_blocked() {
+                return Ending::Blocked;
+            }
+            if over {
+                return Ending::Complete(FinishReason::Length, Usage::default());
+            }
+        }
+        match chat.finish().await {
+            Ok(completion) => completed(&completion),
+            Err(error) => Ending::Failed(error),
+        }
+    }
+
+    /// Thinking that no enforcing policy judges is not sent in enforcing mode.
+    fn may_think_aloud(&self, enforced: bool) -> bool {
+        self.record.mode == Mode::Transparent || enforced
+    }
+
+    /// Sends what the gate cleared. False if the client is gone or has cancelled meanwhile.
+    async fn send_cleared(&self, cleared: Option<Cleared>, thinking: bool) -> bool {
+        let Some(cleared) = cleared else { return true };
+        let (message_id, content) = (self.begun.answer, cleared.into_string());
+        let frame = if thinking {
+            Frame::ReasoningChunk { message_id, content }
+        } else {
+            Frame::StreamChunk { message_id, content }
+        };
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => false,
+            sent = self.frames.send(frame) => sent.is_ok(),
+        }
+    }
+
+    /// Sends the rest, seals the output and ends the turn.
+    async fn end(
+        &self,
+        turn: u64,
+        ending: Ending,
+        mut text: Finished,
+        mut thinking: Option<Finished>,
+    ) -> Result<(), TurnError> {
+        if let Some(thinking) = &mut thinking
+            && self.may_think_aloud(thinking.judgement.enforcing())
+        {
+            self.send_cleared(thinking.rest.take(), true).await;
+        }
+        self.send_cleared(text.rest.take(), false).await;
+        let (outcome, reason, usage) = match &ending {
+            Ending::Complete(reason, usage) => (Outcome::Complete, *reason, *usage),
+            Ending::Blocked => (Outcome::Blocked, FinishReason::Blocked, Usage::default()),
+            Ending::Cancelled => (Outcome::Cancelled, FinishReason::Cancelled, Usage::default()),
+            Ending::Failed(_) => (Outcome::Error, FinishReason::Error, Usage::default()),
+        };
+        let also = thinking.as_ref().map(|thinking| self.draft(thinking, outcome)).transpose()?;
+        let sealed = self.seal_output(turn, &text, outcome, also, reason, usage).await?;
+        let (agent, owner) = (&self.record.agent, self.begun.request.caller.owner);
+        let results = thinking.iter().zip(&sealed.also).chain([(&text, &sealed.sealed)]);
+        for (finished, sealed) in results {
+            let result = governance_result(agent, self.begun.answer, &finished.judgement, sealed, owner);
+            self.send(Frame::GovernanceResult(Box::new(result))).await;
+        }
+        if let Ending::Failed(error) = &ending {
+            self.send(failure(error, self.begun.answer)).await;
+        }
+        self.send(stream_end(self.begun.answer, reason, usage)).await;
+        Ok(())
+    }
+
+    async fn seal_output(
+        &self,
+        turn: u64,
+        text: &Finished,
+        outcome: Outcome,
+        also: Option<LeafDraft>,
+        reason: FinishReason,
+        usage: Usage,
+    ) -> Result<gavel_store::OutputSealed, TurnError> {
+        let id = self.begun.answer;
+        let seal = OutputSeal {
+            agent: self.record.agent,
+            session: self.record.session,
+            turn,
+            also: also.into_iter().collect(),
+            leaf: self.draft(text, outcome)?,
+            answer: Some(MessageDraft {
+                id,
+                role: Role::Assistant,
+                content: self.record.key.seal(id.to_string().as_bytes(), text.released.as_bytes())?,
+                finish_reason: Some(reason.as_str().to_owned()),
+                judged: self.judged_by(),
+                created_at: clock::now_ms(),
+            }),
+            end: TurnEnd {
+                finish_reason: reason.as_str().to_owned(),
+                usage: gavel_store::Usage { input_tokens: usage.input_tokens, output_tokens: usage.output_tokens },
+            },
+        };
+        Ok(self.begun.turns.store.seal_output(seal).await?)
+    }
+
+    fn draft(&self, finished: &Finished, outcome: Outcome) -> Result<LeafDraft, TurnError> {
+        let draft = self.record.draft(&Judged {
+            message: Some(self.begun.answer),
+            judgement: &finished.judgement,
+            subject: &self.subject.subject(finished.judgement.stage, &finished.text),
+            outcome,
+            released: &finished.released,
+            edits: &finished.edits,
+            coverage: finished.coverage,
+        })?;
+        Ok(draft)
+    }
+}
+
+/// Joins the deltas that wait already, so that a slow policy costs fewer, larger reviews and no growing queue.
+fn joined(first: Delta, chat: &mut ChatStream) -> Result<(String, String), ProviderError> {
+    let (mut written, mut thought) = (String::new(), String::new());
+    let mut next = Some(first);
+    while let Some(delta) = next {
+        match delta {
+            Delta::Text(text) => written.push_str(&text),
+            Delta::Reasoning { text, .. } => thought.push_str(&text),
+            Delta::ToolCall { .. } => {
+                return Err(ProviderError::Interrupted("it called a tool, and it was given none".into()));
+            }
+        }
+        next = chat.deltas.try_recv().ok();
+    }
+    Ok((written, thought))
+}
+
+/// At most `room` bytes of a text, on a character boundary, and whether anything was cut off.
+fn cut(text: &str, room: usize) -> (&str, bool) {
+    if text.len() <= room {
+        return (text, false);
+    }
+    let end = (0..=room).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    (text.get(..end).unwrap_or_default(), true)
+}
+
+fn completed(completion: &Completion) -> Ending {
+    let usage = completion.usage.map_or_else(Usage::default, |usage| Usage {
+        input_tokens: usage.input_tokens,
+        output_tokens: usage.output_tokens,
+    });
+    let reason = match completion.finish_reason {
+        ProviderFinish::Stop => FinishReason::Stop,
+        ProviderFinish::Length => FinishReason::Length,
+        ProviderFinish::ToolCalls => FinishReason::ToolCalls,
+        ProviderFinish::ContentFilter => FinishReason::Blocked,
+    };
+    Ending::Complete(reason, usage)
+}
+
+/// The frame for a provider's fault. Its words are for the operator's log: they are a stranger's.
+fn failure(error: &ProviderError, answer: gavel_store::MessageId) -> Frame {
+    tracing::warn!(%error, "the provider failed");
+    let (message, retry_after) = match error {
+        ProviderError::Unauthorized(_) => ("the provider refused the key, or there is none", None),
+        ProviderError::RateLimited(after) => {
+            ("the provider is rate limited", after.map(|after| after.as_secs_f64().ceil()))
+        }
+        ProviderError::InvalidRequest(_) => ("the provider refused the request", None),
+        ProviderError::Timeout(_) => ("the provider took too long", None),
+        ProviderError::Interrupted(_) => ("the provider's answer broke off", None),
+        ProviderError::Unavailable(_) | ProviderError::Trap(_) | ProviderError::Cancelled => {
+            ("the provider is unavailable", None)
+        }
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds, saturating")]
+    let retry_after = retry_after.map(|seconds: f64| seconds as u64);
+    Frame::Error {
+        code: error.code().unwrap_or("provider_unavailable"),
+        message: message.to_owned(),
+        message_id: Some(answer),
+        retry_after,
+    }
+}

@@ -1,0 +1,218 @@
+//! One turn from its input to its last frame.
+
+use gavel_log::judged::{Message, Role, Stage, Subject};
+use gavel_log::record::Mode;
+use gavel_sandbox::provider::{ChatRequest, ChatStream, ProviderPermit};
+use gavel_store::{InputFate, InputSeal, InputSealed, MessageDraft};
+use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
+
+use super::frame::{FinishReason, Frame, Usage};
+use super::history::{self, Prompt};
+use super::judge::{Judgement, SubjectFrame};
+use super::passage::Passage;
+use super::recover::Unfinished;
+use super::seal::{RecordFrame, governance_result};
+use super::{Begun, TurnError};
+use crate::clock;
+
+/// A turn under way: what all its steps need.
+pub(super) struct Turn {
+    pub(super) begun: Begun,
+    pub(super) subject: SubjectFrame,
+    pub(super) record: RecordFrame,
+    pub(super) frames: Sender<Frame>,
+    pub(super) cancel: CancellationToken,
+}
+
+/// A judged input before it is sealed.
+struct Input {
+    judgement: Judgement,
+    subject: Subject,
+    passage: Passage,
+}
+
+impl Begun {
+    /// Runs the turn. It sends its frames in the order of `docs/api.md`, the last of them its only `stream_end`.
+    /// When nobody reads the frames any more, or on `cancel`, the turn ends as cancelled.
+    pub async fn run(mut self, frames: Sender<Frame>, cancel: CancellationToken) {
+        let answer = self.answer;
+        let permit = self.provider_permit.take();
+        let failed = match Turn::prepare(self, frames.clone(), cancel) {
+            Ok(turn) => turn.run(permit).await.err(),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = failed {
+            tracing::error!(%error, "a turn failed");
+            let message = "the server could not carry out the turn".to_owned();
+            let code = error.code();
+            let _ = frames.send(Frame::Error { code, message, message_id: Some(answer), retry_after: None }).await;
+            let _ = frames.send(stream_end(answer, FinishReason::Error, Usage::default())).await;
+        }
+    }
+}
+
+impl Turn {
+    fn prepare(begun: Begun, frames: Sender<Frame>, cancel: CancellationToken) -> Result<Self, TurnError> {
+        let (agent, session, turns) = (&begun.request.agent, &begun.session, &begun.turns);
+        let key = turns.vault.session_key(&agent.id, &agent.wrapped_data_key, &session.id, &session.wrapped_key)?;
+        let record = RecordFrame {
+            agent: agent.id,
+            session: session.id,
+            key,
+            openings: turns.options.openings,
+            mode: agent.mode,
+            engine: turns.engine.clone(),
+            model: agent.model.clone(),
+            provider: agent.provider.clone(),
+        };
+        let subject = SubjectFrame {
+            model: agent.model.clone(),
+            provider: agent.provider.clone(),
+            now_ms: u64::try_from(clock::now_ms()).unwrap_or(0),
+            facts: Vec::new(),
+            history: Vec::new(),
+        };
+        Ok(Self { begun, subject, record, frames, cancel })
+    }
+
+    async fn run(mut self, permit: Option<ProviderPermit>) -> Result<(), TurnError> {
+        let conversation = history::read(&self.begun.turns.store, &self.record, &self.begun.request.agent)?;
+        self.subject.facts = self.facts(conversation.turns);
+        let turns = std::sync::Arc::clone(&self.begun.turns);
+        let prompt = conversation.prompt(&self.begun.set, &turns.fates, &self.subject, &self.record).await?;
+        if self.begun.set.needs_history() {
+            self.subject.history.clone_from(&prompt.messages);
+        }
+        if self.is_enforced() {
+            self.run_enforced(permit, prompt).await
+        } else {
+            self.run_observed(permit, prompt).await
+        }
+    }
+
+    /// Nothing holds anything back: the provider is called at once, and only its first chunk waits for the input's seal.
+    async fn run_observed(self, permit: Option<ProviderPermit>, prompt: Prompt) -> Result<(), TurnError> {
+        let chat = self.start(permit, &prompt, self.begun.request.text.clone());
+        let input = self.judge_input().await;
+        let sealed = self.seal_input(&input, prompt).await?;
+        self.announce(&input, &sealed).await;
+        self.output(chat, sealed.turn).await
+    }
+
+    /// The provider is called with what passed, while the input is sealed; of a blocked input it never hears.
+    async fn run_enforced(self, permit: Option<ProviderPermit>, prompt: Prompt) -> Result<(), TurnError> {
+        let input = self.judge_input().await;
+        let (blocked, prompt_blocked) = (input.passage.blocked, prompt.blocked);
+        let chat =
+            if blocked || prompt_blocked { None } else { self.start(permit, &prompt, input.passage.text.clone()) };
+        let sealed = self.seal_input(&input, prompt).await?;
+        self.announce(&input, &sealed).await;
+        if blocked {
+            self.send(stream_end(self.begun.answer, FinishReason::Blocked, Usage::default())).await;
+            return Ok(());
+        }
+        if prompt_blocked { self.refuse_output(sealed.turn).await } else { self.output(chat, sealed.turn).await }
+    }
+
+    /// Starts the provider on the conversation and the text that passed.
+    fn start(&self, permit: Option<ProviderPermit>, prompt: &Prompt, text: String) -> Option<ChatStream> {
+        let provider = &self.begun.provider;
+        let mut messages = prompt.messages.clone();
+        messages.push(Message { role: Role::User, parts: vec![text] });
+        let request = ChatRequest {
+            model: self.begun.request.agent.model.clone(),
+            messages: messages.into_iter().map(Into::into).collect(),
+            ..ChatRequest::default()
+        };
+        let providers = &self.begun.turns.plugins.providers;
+        permit.map(|permit| providers.chat(&provider.binding, permit, provider.operator_key.clone(), request))
+    }
+
+    async fn judge_input(&self) -> Input {
+        let text = &self.begun.request.text;
+        let judgement = Judgement::of(&self.begun.set, &self.subject, Stage::Input, self.record.mode, text).await;
+        let passage = Passage::of(&judgement, text);
+        Input { judgement, subject: self.subject.subject(Stage::Input, text), passage }
+    }
+
+    async fn seal_input(&self, input: &Input, prompt: Prompt) -> Result<InputSealed, TurnError> {
+        let (begun, record) = (&self.begun, &self.record);
+        let id = begun.request.input;
+        let leaf = record.draft(&input.passage.judged(Some(id), &input.judgement, &input.subject))?;
+        let fate = if input.passage.blocked {
+            InputFate::Blocked
+        } else {
+            InputFate::Open(Unfinished::of(record).to_bytes()?)
+        };
+        let seal = InputSeal {
+            agent: record.agent,
+            session: record.session,
+            input: id,
+            answer: begun.answer,
+            earlier: prompt.earlier,
+            leaf,
+            message: MessageDraft {
+                id,
+                role: Role::User,
+                content: record.key.seal(id.to_string().as_bytes(), input.passage.text.as_bytes())?,
+                finish_reason: None,
+                judged: self.judged_by(),
+                created_at: clock::now_ms(),
+            },
+            fate,
+        };
+        let sealed = begun.turns.store.seal_input(seal).await?;
+        begun.turns.fates.remember(prompt.fates);
+        if !prompt.judged.is_empty() {
+            begun.turns.store.mark_judged(&record.agent, prompt.judged, begun.set.digest).await?;
+        }
+        Ok(sealed)
+    }
+
+    async fn announce(&self, input: &Input, sealed: &InputSealed) {
+        let (request, answer) = (&self.begun.request, self.begun.answer);
+        let result = governance_result(
+            &self.record.agent,
+            request.input,
+            &input.judgement,
+            &sealed.sealed,
+            request.caller.owner,
+        );
+        self.send(Frame::GovernanceResult(Box::new(result))).await;
+        self.send(Frame::StreamStart { message_id: answer, role: "assistant", in_reply_to: request.input }).await;
+    }
+
+    /// Whether any verdict is obeyed.
+    pub(super) fn is_enforced(&self) -> bool {
+        self.record.mode == Mode::Enforcing || self.begun.set.enforces(self.record.mode)
+    }
+
+    /// The bindings that have judged what this turn stores: where none is obeyed, none has held anything back.
+    pub(super) fn judged_by(&self) -> Option<gavel_log::Hash> {
+        self.is_enforced().then_some(self.begun.set.digest)
+    }
+
+    /// What policies are told besides, sorted by name.
+    fn facts(&self, session_turns: u64) -> Vec<(String, String)> {
+        let request = &self.begun.request;
+        let mut facts = vec![
+            ("caller.id".to_owned(), request.caller.id.clone()),
+            ("caller.kind".to_owned(), request.caller.kind.to_owned()),
+            ("session.turns".to_owned(), session_turns.to_string()),
+        ];
+        let labels = request.agent.labels.iter();
+        facts.extend(labels.map(|(name, value)| (format!("label.{name}"), value.clone())));
+        facts.sort();
+        facts
+    }
+
+    /// Sends a frame that belongs to the turn's end or beginning. A client that is gone does not stop the turn.
+    pub(super) async fn send(&self, frame: Frame) {
+        let _ = self.frames.send(frame).await;
+    }
+}
+
+pub(super) fn stream_end(message_id: gavel_store::MessageId, reason: FinishReason, usage: Usage) -> Frame {
+    Frame::StreamEnd { message_id, finish_reason: reason.as_str().to_owned(), usage }
+}
