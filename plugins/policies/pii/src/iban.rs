@@ -8,9 +8,11 @@ use crate::signs::{continues, digit, is_dash, is_invisible, is_space, take_at_mo
 /// Most characters between two of them.
 const MOST_SEPARATORS: usize = 2;
 
-/// Sorted by country: what follows the check digits, as in the IBAN registry. `n` is a digit, `a` a letter, `c`
-/// either.
-const COUNTRIES: &[([u8; 2], &[(u8, u8)])] = &[
+/// Runs of characters of one kind: how many, and `n` for digits, `a` for letters, `c` for either.
+type Structure = &'static [(u8, u8)];
+
+/// Sorted by country: what follows the check digits, as in the IBAN registry.
+const COUNTRIES: &[([u8; 2], Structure)] = &[
     (*b"AD", &[(8, b'n'), (12, b'c')]),
     (*b"AE", &[(19, b'n')]),
     (*b"AL", &[(8, b'n'), (16, b'c')]),

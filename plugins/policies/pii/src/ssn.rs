@@ -17,8 +17,8 @@ pub(crate) fn find(cursor: &mut Cursor<'_>) -> Option<Found> {
     let serial = number(cursor, 4)?;
     let found = cursor.found();
     let given = !matches!(area, 0 | 666 | 900..) && group != 0 && serial != 0;
-    let ends = !continues(cursor) && !(cursor.eat_char(is_dash).is_some() && continues(cursor));
-    (given && ends).then_some(found)
+    let goes_on = continues(cursor) || (cursor.eat_char(is_dash).is_some() && continues(cursor));
+    (given && !goes_on).then_some(found)
 }
 
 fn number(cursor: &mut Cursor<'_>, digits: usize) -> Option<u16> {
