@@ -1,8 +1,9 @@
 //! JSON bodies: bounded, strict, and with a pointer to what is wrong.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
@@ -12,6 +13,9 @@ use crate::object::Object;
 
 /// Most bytes of a JSON body.
 const MAX_BODY_BYTES: usize = 1 << 20;
+/// Most bytes that are read of one that is larger, and thrown away: whoever is answered while still writing finds the
+/// connection broken and never learns why.
+const MAX_READ_BYTES: usize = 8 << 20;
 
 /// A JSON body. An empty one reads as `{}`.
 pub(super) struct Json<T>(pub(super) T);
@@ -32,17 +36,28 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     }
 }
 
-async fn bounded(headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, Problem> {
+/// Reads a body, of which no more is kept than may be.
+async fn bounded(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>, Problem> {
     let too_large = || Problem::new(Code::PayloadTooLarge, format!("the body is larger than {MAX_BODY_BYTES} bytes"));
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+    // A client that asks first, or that would send without end, is answered at once.
+    let most = if headers.contains_key(header::EXPECT) { MAX_BODY_BYTES } else { MAX_READ_BYTES };
+    if declared.is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
-    to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
-        let source = std::error::Error::source(&error);
-        let limited = source.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-        if limited { too_large() } else { Problem::new(Code::InvalidRequest, "the body broke off") }
-    })
+    let (mut kept, mut read) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::new(Code::InvalidRequest, "the body broke off"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        read += data.len();
+        if read > most {
+            break;
+        }
+        if read <= MAX_BODY_BYTES {
+            kept.extend_from_slice(&data);
+        }
+    }
+    if read > MAX_BODY_BYTES { Err(too_large()) } else { Ok(kept) }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

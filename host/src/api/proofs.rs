@@ -67,9 +67,10 @@ fn proof(app: &App, leaf: &LeafRow) -> Result<Proof, Problem> {
 
 /// The fields named, in clear; none where the opening was not kept or has been erased.
 fn opened(app: &App, agent: &Agent, leaf: &LeafRow, fields: &str) -> Result<Opening, Problem> {
-    let fields = fields.split(',').map(str::parse).collect::<Result<Vec<Field>, _>>();
-    let fields = fields.map_err(|_| {
-        let detail = "must name fields such as content,released,subject".to_owned();
+    let can_open = |field: &Field| matches!(field, Field::Content | Field::Released | Field::Edits | Field::Subject);
+    let named = fields.split(',').map(|name| name.parse::<Field>().ok().filter(can_open));
+    let fields = named.collect::<Option<Vec<Field>>>().ok_or_else(|| {
+        let detail = "must name some of content, released, edits, subject".to_owned();
         Problem::invalid(vec![FieldError { pointer: "/opening".to_owned(), detail }])
     })?;
     let Some(sealed) = &leaf.opening else { return Ok(Opening::default()) };

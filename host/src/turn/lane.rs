@@ -32,6 +32,8 @@ pub(crate) struct Lane {
     observing: Vec<(usize, Arc<BoundBinding>)>,
     released: String,
     blocked: bool,
+    /// Thinking that no enforcing policy judges is not shown in enforcing mode.
+    withheld: bool,
 }
 
 /// A stage that is over.
@@ -58,14 +60,11 @@ impl Lane {
             (place, binding, follower)
         }))
         .await;
-        let mut lane = Self { stage, mode, gate, enforcing, observing, released: String::new(), blocked: false };
+        let withheld = stage == Stage::Reasoning && mode == Mode::Enforcing && enforcing.is_empty();
+        let mut lane =
+            Self { stage, mode, gate, enforcing, observing, released: String::new(), blocked: false, withheld };
         lane.settle();
         lane
-    }
-
-    /// Whether an enforcing policy judges this stage.
-    pub(crate) fn is_enforced(&self) -> bool {
-        !self.enforcing.is_empty()
     }
 
     /// Bytes received so far.
@@ -137,7 +136,7 @@ impl Lane {
 
     /// Nothing is sent once the text is blocked, not even what the blocking answer clears.
     fn release(&mut self) -> Option<Cleared> {
-        if self.blocked {
+        if self.blocked || self.withheld {
             return None;
         }
         let cleared = self.gate.release()?;

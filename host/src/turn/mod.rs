@@ -23,6 +23,7 @@ mod passage;
 mod recover;
 mod run;
 mod seal;
+mod timing;
 
 use std::sync::Arc;
 
@@ -172,6 +173,7 @@ pub struct Begun {
     set: Arc<BoundSet>,
     provider: Arc<Provider>,
     provider_permit: Option<ProviderPermit>,
+    timing: timing::Timing,
     _policy_permits: PolicyPermits,
 }
 
@@ -193,6 +195,7 @@ impl Turns {
     /// # Errors
     /// [`Refused`]: nothing was judged and nothing recorded.
     pub async fn begin(self: &Arc<Self>, request: TurnRequest) -> Result<Begun, Refused> {
+        let timing = timing::Timing::start();
         let agent = &request.agent;
         let (AgentState::Running, Some(session)) = (agent.state, agent.session) else {
             return Err(Refused::NotRunning);
@@ -209,7 +212,9 @@ impl Turns {
         let instances = u32::try_from(set.bindings.len() * 2).unwrap_or(u32::MAX);
         let policy_permits = self.plugins.policies.permits(instances).ok_or(Refused::Busy)?;
         let provider_permit = self.plugins.providers.permit().ok_or(Refused::Busy)?;
+        timing.pass(timing::Point::Begun);
         Ok(Begun {
+            timing,
             turns: Arc::clone(self),
             session,
             answer: MessageId::generate(),

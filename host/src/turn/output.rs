@@ -1,7 +1,7 @@
 //! The answer: deltas from the provider through the gate to the client, then its record and the turn's end.
 
 use gavel_log::judged::{Role, Stage};
-use gavel_log::record::{Coverage, Mode, Outcome};
+use gavel_log::record::{Coverage, Outcome};
 use gavel_sandbox::provider::{ChatStream, Completion, Delta, FinishReason as ProviderFinish, ProviderError};
 use gavel_store::{LeafDraft, MessageDraft, OutputSeal, TurnEnd};
 
@@ -12,6 +12,7 @@ use super::judge::Judgement;
 use super::lane::{Finished, Lane};
 use super::run::{Turn, stream_end};
 use super::seal::{Judged, governance_result};
+use super::timing::Point;
 use crate::clock;
 
 /// How the stream from the provider ended.
@@ -36,6 +37,7 @@ impl Turn {
             Some(chat) => self.pump(chat, &mut text, &mut thinking).await,
             None => Ending::Failed(ProviderError::Cancelled),
         };
+        self.begun.timing.pass(Point::LastDelta);
         let complete = matches!(ending, Ending::Complete(..));
         let thought = thinking.received() > 0;
         let thinking = thinking.finish(&self.subject, complete).await;
@@ -70,27 +72,16 @@ impl Turn {
                 delta = chat.deltas.recv() => delta,
             };
             let Some(delta) = delta else { break };
-            let (written, thought) = match joined(delta, &mut chat) {
-                Ok(joined) => joined,
+            self.begun.timing.pass(Point::FirstDelta);
+            let pieces = match joined(delta, &mut chat) {
+                Ok(pieces) => pieces,
                 Err(error) => return Ending::Failed(error),
             };
-            let room = self.begun.turns.options.output_bytes.saturating_sub(text.received());
-            let (kept, over) = cut(&written, room);
-            if !kept.is_empty() && !self.send_cleared(text.push(kept).await, false).await {
-                return Ending::Cancelled;
-            }
-            if !thought.is_empty() {
-                let room = self.begun.turns.options.output_bytes.saturating_sub(thinking.received());
-                let cleared = thinking.push(cut(&thought, room).0).await;
-                if self.may_think_aloud(thinking.is_enforced()) && !self.send_cleared(cleared, true).await {
-                    return Ending::Cancelled;
+            for piece in pieces {
+                let lane = if piece.thinking { &mut *thinking } else { &mut *text };
+                if let Some(ending) = self.pass_on(&piece, lane).await {
+                    return ending;
                 }
-            }
-            if text.is_blocked() || thinking.is_blocked() {
-                return Ending::Blocked;
-            }
-            if over {
-                return Ending::Complete(FinishReason::Length, Usage::default());
             }
         }
         match chat.finish().await {
@@ -99,9 +90,17 @@ impl Turn {
         }
     }
 
-    /// Thinking that no enforcing policy judges is not sent in enforcing mode.
-    fn may_think_aloud(&self, enforced: bool) -> bool {
-        self.record.mode == Mode::Transparent || enforced
+    /// Moves one piece through its lane. An ending if the answer goes no further.
+    async fn pass_on(&self, piece: &Piece, lane: &mut Lane) -> Option<Ending> {
+        let room = self.begun.turns.options.output_bytes.saturating_sub(lane.received());
+        let (kept, over) = cut(&piece.text, room);
+        if !kept.is_empty() && !self.send_cleared(lane.push(kept).await, piece.thinking).await {
+            return Some(Ending::Cancelled);
+        }
+        if lane.is_blocked() {
+            return Some(Ending::Blocked);
+        }
+        over.then(|| Ending::Complete(FinishReason::Length, Usage::default()))
     }
 
     /// Sends what the gate cleared. False if the client is gone or has cancelled meanwhile.
@@ -116,7 +115,10 @@ impl Turn {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => false,
-            sent = self.frames.send(frame) => sent.is_ok(),
+            sent = self.frames.send(frame) => {
+                self.begun.timing.pass(Point::FirstChunk);
+                sent.is_ok()
+            }
         }
     }
 
@@ -128,9 +130,7 @@ impl Turn {
         mut text: Finished,
         mut thinking: Option<Finished>,
     ) -> Result<(), TurnError> {
-        if let Some(thinking) = &mut thinking
-            && self.may_think_aloud(thinking.judgement.enforcing())
-        {
+        if let Some(thinking) = &mut thinking {
             self.send_cleared(thinking.rest.take(), true).await;
         }
         self.send_cleared(text.rest.take(), false).await;
@@ -140,8 +140,10 @@ impl Turn {
             Ending::Cancelled => (Outcome::Cancelled, FinishReason::Cancelled, Usage::default()),
             Ending::Failed(_) => (Outcome::Error, FinishReason::Error, Usage::default()),
         };
+        self.begun.timing.pass(Point::OutputJudged);
         let also = thinking.as_ref().map(|thinking| self.draft(thinking, outcome)).transpose()?;
         let sealed = self.seal_output(turn, &text, outcome, also, reason, usage).await?;
+        self.begun.timing.pass(Point::OutputSealed);
         let (agent, owner) = (&self.record.agent, self.begun.request.caller.owner);
         let results = thinking.iter().zip(&sealed.also).chain([(&text, &sealed.sealed)]);
         for (finished, sealed) in results {
@@ -152,6 +154,7 @@ impl Turn {
             self.send(failure(error, self.begun.answer)).await;
         }
         self.send(stream_end(self.begun.answer, reason, usage)).await;
+        self.begun.timing.report();
         Ok(())
     }
 
@@ -201,21 +204,32 @@ impl Turn {
     }
 }
 
-/// Joins the deltas that wait already, so that a slow policy costs fewer, larger reviews and no growing queue.
-fn joined(first: Delta, chat: &mut ChatStream) -> Result<(String, String), ProviderError> {
-    let (mut written, mut thought) = (String::new(), String::new());
+/// Text of one kind, as it came.
+struct Piece {
+    thinking: bool,
+    text: String,
+}
+
+/// Joins the deltas that wait already, in their order, so that a slow policy costs fewer, larger reviews and no growing
+/// queue.
+fn joined(first: Delta, chat: &mut ChatStream) -> Result<Vec<Piece>, ProviderError> {
+    let mut pieces: Vec<Piece> = Vec::new();
     let mut next = Some(first);
     while let Some(delta) = next {
-        match delta {
-            Delta::Text(text) => written.push_str(&text),
-            Delta::Reasoning { text, .. } => thought.push_str(&text),
+        let (thinking, text) = match delta {
+            Delta::Text(text) => (false, text),
+            Delta::Reasoning { text, .. } => (true, text),
             Delta::ToolCall { .. } => {
                 return Err(ProviderError::Interrupted("it called a tool, and it was given none".into()));
             }
+        };
+        match pieces.last_mut().filter(|piece| piece.thinking == thinking) {
+            Some(piece) => piece.text.push_str(&text),
+            None => pieces.push(Piece { thinking, text }),
         }
         next = chat.deltas.try_recv().ok();
     }
-    Ok((written, thought))
+    Ok(pieces)
 }
 
 /// At most `room` bytes of a text, on a character boundary, and whether anything was cut off.

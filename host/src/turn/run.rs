@@ -13,6 +13,7 @@ use super::judge::{Judgement, SubjectFrame};
 use super::passage::Passage;
 use super::recover::Unfinished;
 use super::seal::{RecordFrame, governance_result};
+use super::timing::Point;
 use super::{Begun, TurnError};
 use crate::clock;
 
@@ -81,6 +82,7 @@ impl Turn {
         self.subject.facts = self.facts(conversation.turns);
         let turns = std::sync::Arc::clone(&self.begun.turns);
         let prompt = conversation.prompt(&self.begun.set, &turns.fates, &self.subject, &self.record).await?;
+        self.begun.timing.pass(Point::Prompted);
         if self.begun.set.needs_history() {
             self.subject.history.clone_from(&prompt.messages);
         }
@@ -133,6 +135,7 @@ impl Turn {
         let text = &self.begun.request.text;
         let judgement = Judgement::of(&self.begun.set, &self.subject, Stage::Input, self.record.mode, text).await;
         let passage = Passage::of(&judgement, text);
+        self.begun.timing.pass(Point::Judged);
         Input { judgement, subject: self.subject.subject(Stage::Input, text), passage }
     }
 
@@ -163,6 +166,7 @@ impl Turn {
             fate,
         };
         let sealed = begun.turns.store.seal_input(seal).await?;
+        begun.timing.pass(Point::InputSealed);
         begun.turns.fates.remember(prompt.fates);
         if !prompt.judged.is_empty() {
             begun.turns.store.mark_judged(&record.agent, prompt.judged, begun.set.digest).await?;

@@ -86,13 +86,15 @@ impl Prepared {
         let mut store = Store::new(self.pre.engine(), guest);
         store.limiter(|guest| guest);
         store.set_hostcall_fuel(limits.result_bytes);
-        store.set_fuel(limits.evaluate_fuel(0))?;
+        if limits.metered {
+            store.set_fuel(limits.evaluate_fuel(0))?;
+        }
         store.epoch_deadline_async_yield_and_update(1);
         let deadline = limits.deadline(0);
         let instance = tokio::time::timeout(deadline, self.pre.instantiate_async(&mut store))
             .await
             .map_err(|_| CallError::deadline(deadline))??;
-        Ok(Live { store, instance, prepared: self.clone() })
+        Ok(Live { store, instance, prepared: self.clone(), metered: limits.metered })
     }
 }
 
@@ -101,6 +103,7 @@ pub(super) struct Live {
     store: Store<Guest>,
     instance: Instance,
     prepared: Prepared,
+    metered: bool,
 }
 
 impl Live {
@@ -124,12 +127,14 @@ impl Live {
     /// Each call begins alike, whatever was called before.
     fn ready(&mut self, fuel: u64) -> wasmtime::Result<()> {
         self.store.data_mut().reset();
-        self.store.set_fuel(fuel)
+        if self.metered { self.store.set_fuel(fuel) } else { Ok(()) }
     }
 
     /// Lifts the limits for the snapshotter, which reads memory through calls of its own.
     pub(super) fn into_unlimited(mut self, memory_bytes: usize) -> wasmtime::Result<(Store<Guest>, Instance)> {
-        self.store.set_fuel(u64::MAX)?;
+        if self.metered {
+            self.store.set_fuel(u64::MAX)?;
+        }
         self.store.set_hostcall_fuel(memory_bytes.saturating_mul(2));
         Ok((self.store, self.instance))
     }

@@ -27,6 +27,8 @@ pub struct PolicyLimits {
     pub stack_bytes: usize,
     /// Bytes that one call may hand to the host.
     pub result_bytes: usize,
+    /// Whether fuel is counted. Without it only the deadline ends an endless loop, and its verdict depends on time.
+    pub metered: bool,
     /// Policy instances alive at once. Not part of the digest: it decides when, never what.
     #[serde(skip)]
     pub max_instances: u32,
@@ -40,6 +42,7 @@ impl Default for PolicyLimits {
             table_elements: 20_000,
             stack_bytes: 512 << 10,
             result_bytes: 1 << 20,
+            metered: true,
             max_instances: 512,
         }
     }

@@ -119,7 +119,7 @@ fn config(limits: &PolicyLimits) -> Config {
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .consume_fuel(true)
+        .consume_fuel(limits.metered)
         .epoch_interruption(true)
         .max_wasm_stack(limits.stack_bytes)
         .async_stack_size(limits.stack_bytes + (512 << 10))

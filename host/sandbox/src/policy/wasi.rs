@@ -1,10 +1,10 @@
 //! The WASI of a policy: nothing to see, nothing to reach, nothing that differs between two runs.
 //!
 //! The clocks stand still, randomness is a fixed sequence that starts anew before every exported call, output is
-//! discarded, input is at its end. Waiting (`wasi:io/poll`, every `subscribe-*`) and all else that is allowed to be
+//! discarded, input is at its end. Waiting for time (every `subscribe-*`, `poll`) and all else that is allowed to be
 //! imported traps when called. What is not on [`ALLOWED`] may not even be imported.
 
-use wasmtime::component::{Component, ComponentType, Lift, Linker, Lower, Resource, ResourceType};
+use wasmtime::component::{Component, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType};
 use wasmtime::{Engine, Result, StoreContextMut, bail};
 
 use super::guest::Guest;
@@ -36,8 +36,6 @@ const ALLOWED: [&str; 22] = [
     "gavel:plugin/policy",
 ];
 
-/// WASI releases are compatible within 0.2, so one definition serves every patch level.
-const VERSION: &str = "0.2.0";
 /// Most random bytes for one call.
 const RANDOM_BYTES: u64 = 64 << 10;
 /// What a stream says it would take at once.
@@ -71,115 +69,142 @@ struct Datetime {
 }
 
 type Cx<'a> = StoreContextMut<'a, Guest>;
+type Instance<'a> = LinkerInstance<'a, Guest>;
 
 /// A linker for `component`: the deterministic part of WASI, traps for the rest.
+///
+/// Each interface is defined under the very name, version included, that the component imports it by: the traps for
+/// what is unknown would otherwise take its place.
 pub(super) fn linker(engine: &Engine, component: &Component) -> Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
-    io(&mut linker)?;
-    cli(&mut linker)?;
-    clocks(&mut linker)?;
-    random(&mut linker)?;
-    filesystem(&mut linker)?;
+    for (name, _) in component.component_type().imports(engine) {
+        let interface = name.split('@').next().unwrap_or(name);
+        if interface.starts_with("wasi:") {
+            define(interface, &mut linker.instance(name)?)?;
+        }
+    }
     linker.define_unknown_imports_as_traps(component)?;
     Ok(linker)
 }
 
+fn define(interface: &str, instance: &mut Instance<'_>) -> Result<()> {
+    match interface {
+        "wasi:io/error" => resources(instance, &["error"]),
+        "wasi:io/poll" => poll(instance),
+        "wasi:io/streams" => streams(instance),
+        "wasi:cli/environment" => environment(instance),
+        "wasi:cli/stdin" => standard(instance, "input-stream", "get-stdin"),
+        "wasi:cli/stdout" => standard(instance, "output-stream", "get-stdout"),
+        "wasi:cli/stderr" => standard(instance, "output-stream", "get-stderr"),
+        "wasi:cli/terminal-input" => resources(instance, &["terminal-input"]),
+        "wasi:cli/terminal-output" => resources(instance, &["terminal-output"]),
+        "wasi:cli/terminal-stdin" => no_terminal(instance, "terminal-input", "get-terminal-stdin"),
+        "wasi:cli/terminal-stdout" => no_terminal(instance, "terminal-output", "get-terminal-stdout"),
+        "wasi:cli/terminal-stderr" => no_terminal(instance, "terminal-output", "get-terminal-stderr"),
+        "wasi:clocks/monotonic-clock" => monotonic_clock(instance),
+        "wasi:clocks/wall-clock" => wall_clock(instance),
+        "wasi:random/random" => random(instance, "get-random"),
+        "wasi:random/insecure" => random(instance, "get-insecure-random"),
+        "wasi:random/insecure-seed" => insecure_seed(instance),
+        "wasi:filesystem/preopens" => preopens(instance),
+        // `wasi:cli/exit` and `wasi:filesystem/types`: everything in them traps.
+        _ => Ok(()),
+    }
+}
+
 /// Every resource of WASI is the same to a policy: a handle to nothing.
-fn resources(linker: &mut Linker<Guest>, interface: &str, names: &[&str]) -> Result<()> {
-    let mut instance = linker.instance(&format!("{interface}@{VERSION}"))?;
+fn resources(instance: &mut Instance<'_>, names: &[&str]) -> Result<()> {
     for name in names {
         instance.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
     }
     Ok(())
 }
 
-fn io(linker: &mut Linker<Guest>) -> Result<()> {
-    resources(linker, "wasi:io/error", &["error"])?;
-    resources(linker, "wasi:io/poll", &["pollable"])?;
-    resources(linker, "wasi:io/streams", &["error", "pollable", "input-stream", "output-stream"])?;
-    let mut streams = linker.instance(&format!("wasi:io/streams@{VERSION}"))?;
+/// The only pollables are those of streams, which never wait. Whatever would wait for time traps before it has one.
+fn poll(instance: &mut Instance<'_>) -> Result<()> {
+    resources(instance, &["pollable"])?;
+    instance.func_wrap("[method]pollable.ready", |_: Cx<'_>, (_,): (Resource<()>,)| Ok((true,)))?;
+    instance.func_wrap("[method]pollable.block", |_: Cx<'_>, (_,): (Resource<()>,)| Ok(()))
+}
+
+fn streams(instance: &mut Instance<'_>) -> Result<()> {
+    resources(instance, &["error", "pollable", "input-stream", "output-stream"])?;
+    for stream in ["input-stream", "output-stream"] {
+        instance.func_wrap(&format!("[method]{stream}.subscribe"), |_: Cx<'_>, (_,): (Resource<()>,)| {
+            Ok((Resource::<()>::new_own(0),))
+        })?;
+    }
     for read in ["read", "blocking-read"] {
-        streams.func_wrap(&format!("[method]input-stream.{read}"), |_: Cx<'_>, (_, _): (Resource<()>, u64)| {
+        instance.func_wrap(&format!("[method]input-stream.{read}"), |_: Cx<'_>, (_, _): (Resource<()>, u64)| {
             Ok((Err::<Vec<u8>, _>(StreamError::Closed),))
         })?;
     }
-    streams.func_wrap("[method]output-stream.check-write", |_: Cx<'_>, (_,): (Resource<()>,)| {
+    instance.func_wrap("[method]output-stream.check-write", |_: Cx<'_>, (_,): (Resource<()>,)| {
         Ok((Ok::<u64, StreamError>(STREAM_WINDOW),))
     })?;
     for write in ["write", "blocking-write-and-flush"] {
-        streams
+        instance
             .func_wrap(&format!("[method]output-stream.{write}"), |_: Cx<'_>, (_, _): (Resource<()>, Vec<u8>)| {
                 Ok((Ok::<(), StreamError>(()),))
             })?;
     }
     for flush in ["flush", "blocking-flush"] {
-        streams.func_wrap(&format!("[method]output-stream.{flush}"), |_: Cx<'_>, (_,): (Resource<()>,)| {
+        instance.func_wrap(&format!("[method]output-stream.{flush}"), |_: Cx<'_>, (_,): (Resource<()>,)| {
             Ok((Ok::<(), StreamError>(()),))
         })?;
     }
     Ok(())
 }
 
-fn cli(linker: &mut Linker<Guest>) -> Result<()> {
-    let mut environment = linker.instance(&format!("wasi:cli/environment@{VERSION}"))?;
-    environment.func_wrap("get-environment", |_: Cx<'_>, (): ()| Ok((Vec::<(String, String)>::new(),)))?;
-    environment.func_wrap("get-arguments", |_: Cx<'_>, (): ()| Ok((Vec::<String>::new(),)))?;
-    environment.func_wrap("initial-cwd", |_: Cx<'_>, (): ()| Ok((None::<String>,)))?;
-
-    let streams = [("stdin", "input-stream"), ("stdout", "output-stream"), ("stderr", "output-stream")];
-    for (name, resource) in streams {
-        let interface = format!("wasi:cli/{name}");
-        resources(linker, &interface, &[resource])?;
-        linker
-            .instance(&format!("{interface}@{VERSION}"))?
-            .func_wrap(&format!("get-{name}"), |_: Cx<'_>, (): ()| Ok((Resource::<()>::new_own(0),)))?;
-        let terminal = if name == "stdin" { "terminal-input" } else { "terminal-output" };
-        resources(linker, &format!("wasi:cli/terminal-{name}"), &[terminal])?;
-        linker
-            .instance(&format!("wasi:cli/terminal-{name}@{VERSION}"))?
-            .func_wrap(&format!("get-terminal-{name}"), |_: Cx<'_>, (): ()| Ok((None::<Resource<()>>,)))?;
-    }
-    resources(linker, "wasi:cli/terminal-input", &["terminal-input"])?;
-    resources(linker, "wasi:cli/terminal-output", &["terminal-output"])
+fn environment(instance: &mut Instance<'_>) -> Result<()> {
+    instance.func_wrap("get-environment", |_: Cx<'_>, (): ()| Ok((Vec::<(String, String)>::new(),)))?;
+    instance.func_wrap("get-arguments", |_: Cx<'_>, (): ()| Ok((Vec::<String>::new(),)))?;
+    instance.func_wrap("initial-cwd", |_: Cx<'_>, (): ()| Ok((None::<String>,)))
 }
 
-fn clocks(linker: &mut Linker<Guest>) -> Result<()> {
-    resources(linker, "wasi:clocks/monotonic-clock", &["pollable"])?;
-    let mut monotonic = linker.instance(&format!("wasi:clocks/monotonic-clock@{VERSION}"))?;
-    monotonic.func_wrap("now", |_: Cx<'_>, (): ()| Ok((0_u64,)))?;
-    monotonic.func_wrap("resolution", |_: Cx<'_>, (): ()| Ok((1_u64,)))?;
-    let mut wall = linker.instance(&format!("wasi:clocks/wall-clock@{VERSION}"))?;
+/// A standard stream: input at its end, output that goes nowhere.
+fn standard(instance: &mut Instance<'_>, resource: &str, function: &str) -> Result<()> {
+    resources(instance, &[resource])?;
+    instance.func_wrap(function, |_: Cx<'_>, (): ()| Ok((Resource::<()>::new_own(0),)))
+}
+
+fn no_terminal(instance: &mut Instance<'_>, resource: &str, function: &str) -> Result<()> {
+    resources(instance, &[resource])?;
+    instance.func_wrap(function, |_: Cx<'_>, (): ()| Ok((None::<Resource<()>>,)))
+}
+
+fn monotonic_clock(instance: &mut Instance<'_>) -> Result<()> {
+    resources(instance, &["pollable"])?;
+    instance.func_wrap("now", |_: Cx<'_>, (): ()| Ok((0_u64,)))?;
+    instance.func_wrap("resolution", |_: Cx<'_>, (): ()| Ok((1_u64,)))
+}
+
+fn wall_clock(instance: &mut Instance<'_>) -> Result<()> {
     for name in ["now", "resolution"] {
-        wall.func_wrap(name, |_: Cx<'_>, (): ()| Ok((Datetime { seconds: 0, nanoseconds: 0 },)))?;
+        instance.func_wrap(name, |_: Cx<'_>, (): ()| Ok((Datetime { seconds: 0, nanoseconds: 0 },)))?;
     }
     Ok(())
 }
 
-fn random(linker: &mut Linker<Guest>) -> Result<()> {
-    for (interface, prefix) in [("random", "get-random"), ("insecure", "get-insecure-random")] {
-        let mut instance = linker.instance(&format!("wasi:random/{interface}@{VERSION}"))?;
-        instance.func_wrap(&format!("{prefix}-bytes"), |mut cx: Cx<'_>, (len,): (u64,)| {
-            if len > RANDOM_BYTES {
-                bail!("a policy asked for {len} random bytes");
-            }
-            let guest = cx.data_mut();
-            let bytes = (0..len).map(|_| guest.next_random().to_le_bytes()[0]).collect::<Vec<u8>>();
-            Ok((bytes,))
-        })?;
-        instance.func_wrap(&format!("{prefix}-u64"), |mut cx: Cx<'_>, (): ()| Ok((cx.data_mut().next_random(),)))?;
-    }
-    linker.instance(&format!("wasi:random/insecure-seed@{VERSION}"))?.func_wrap(
-        "insecure-seed",
-        |mut cx: Cx<'_>, (): ()| {
-            let guest = cx.data_mut();
-            Ok(((guest.next_random(), guest.next_random()),))
-        },
-    )
+fn random(instance: &mut Instance<'_>, prefix: &str) -> Result<()> {
+    instance.func_wrap(&format!("{prefix}-bytes"), |mut cx: Cx<'_>, (len,): (u64,)| {
+        if len > RANDOM_BYTES {
+            bail!("a policy asked for {len} random bytes");
+        }
+        let guest = cx.data_mut();
+        Ok(((0..len).map(|_| guest.next_random().to_le_bytes()[0]).collect::<Vec<u8>>(),))
+    })?;
+    instance.func_wrap(&format!("{prefix}-u64"), |mut cx: Cx<'_>, (): ()| Ok((cx.data_mut().next_random(),)))
 }
 
-fn filesystem(linker: &mut Linker<Guest>) -> Result<()> {
-    resources(linker, "wasi:filesystem/preopens", &["descriptor"])?;
-    linker
-        .instance(&format!("wasi:filesystem/preopens@{VERSION}"))?
-        .func_wrap("get-directories", |_: Cx<'_>, (): ()| Ok((Vec::<(Resource<()>, String)>::new(),)))
+fn insecure_seed(instance: &mut Instance<'_>) -> Result<()> {
+    instance.func_wrap("insecure-seed", |mut cx: Cx<'_>, (): ()| {
+        let guest = cx.data_mut();
+        Ok(((guest.next_random(), guest.next_random()),))
+    })
+}
+
+fn preopens(instance: &mut Instance<'_>) -> Result<()> {
+    resources(instance, &["descriptor"])?;
+    instance.func_wrap("get-directories", |_: Cx<'_>, (): ()| Ok((Vec::<(Resource<()>, String)>::new(),)))
 }
