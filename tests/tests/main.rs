@@ -1,0 +1,27 @@
+//! What Gavel does for those who use it, told as they would tell it. Each module is a theme, each test a story; the
+//! actors and their verbs are in the harness, `gavel_tests`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a story's helpers fail by panicking, as the stories do"
+)]
+
+mod agents;
+mod checkpoints;
+mod command_line;
+mod crash;
+mod enforcing;
+mod faults;
+mod front_door;
+mod privacy;
+mod proofs;
+mod public_log;
+mod queue;
+mod reasoning;
+mod shutdown;
+mod sockets;
+mod splits;
+mod system_prompt;
+mod transparent;
