@@ -33,7 +33,9 @@ impl Agent {
 }
 
 impl User {
-    pub(crate) fn new(addr: SocketAddr, token: Option<String>) -> Self {
+    /// Someone who talks with the server at this address, with this token or none.
+    #[must_use]
+    pub fn new(addr: SocketAddr, token: Option<String>) -> Self {
         // Without proxies: whatever the environment says, the server is here.
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         Self { http, addr, token }

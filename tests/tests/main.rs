@@ -8,6 +8,9 @@
     reason = "a story's helpers fail by panicking, as the stories do"
 )]
 
+#[path = "../../host/sandbox/tests/components/mod.rs"]
+mod components;
+
 mod agents;
 mod checkpoints;
 mod command_line;
@@ -15,6 +18,8 @@ mod crash;
 mod enforcing;
 mod faults;
 mod front_door;
+mod hostile;
+mod mandatory;
 mod privacy;
 mod proofs;
 mod public_log;
