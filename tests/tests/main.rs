@@ -2,6 +2,7 @@
 //! actors and their verbs are in the harness, `gavel_tests`.
 
 #![allow(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,

@@ -67,7 +67,7 @@ pub struct OutputSeal {
     pub session: SessionId,
     /// The turn, as the input's seal numbered it.
     pub turn: u64,
-    /// Records of the answer's other stages, such as the model's thinking, in order; at most [`MAX_ALSO`].
+    /// Records of the answer's other stages, such as the model's thinking, in order; at most 64.
     pub also: Vec<LeafDraft>,
     /// The output's record.
     pub leaf: LeafDraft,

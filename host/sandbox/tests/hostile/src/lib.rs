@@ -1,6 +1,6 @@
 //! A policy that breaks its contract in whichever way the text tells it to, and is harmless otherwise. For tests alone.
 
-#![expect(clippy::panic, reason = "what it is for")]
+#![expect(clippy::panic, clippy::infinite_iter, reason = "what it is for")]
 
 use gavel_sdk::policy::{
     Decision, Edit, Finding, Manifest, Policy, Progress, Rule, Severity, Span, StreamingPolicy, Subject, Verdict,
