@@ -43,7 +43,7 @@ pub struct BoundSet {
     /// In binding order.
     pub bindings: Vec<Arc<BoundBinding>>,
     /// Of everything that decides a verdict: components, configurations, enforcement, failure, stages.
-    pub digest: Hash,
+    digest: Hash,
 }
 
 impl BoundSet {
@@ -57,6 +57,18 @@ impl BoundSet {
             described.extend_from_slice(format!("{rest:?};").as_bytes());
         }
         Self { digest: Hash::of(&described), bindings }
+    }
+
+    /// What a text was judged by in this mode. In transparent mode only mandatory bindings are obeyed, so what they let
+    /// pass has yet to be judged when the agent becomes enforcing.
+    pub(crate) fn digest_in(&self, mode: Mode) -> Hash {
+        let mode = match mode {
+            Mode::Transparent => 0,
+            Mode::Enforcing => 1,
+        };
+        let mut described = self.digest.as_bytes().to_vec();
+        described.push(mode);
+        Hash::of(&described)
     }
 
     /// Whether any binding is obeyed in this mode.

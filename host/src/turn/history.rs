@@ -124,14 +124,12 @@ impl Conversation {
     ) -> Result<Prompt, TurnError> {
         let mut prompt =
             Prompt { messages: Vec::new(), earlier: Vec::new(), fates: Vec::new(), judged: Vec::new(), blocked: false };
+        let bindings = set.digest_in(record.mode);
         for part in self.parts {
-            let fate = if !set.enforces(record.mode) || part.judged == Some(set.digest) {
+            let fate = if !set.enforces(record.mode) || part.judged == Some(bindings) {
                 Fate::Passes(Vec::new())
             } else {
-                let key = PartKey {
-                    text: Hash::of(format!("{} {}", record.agent, part.text).as_bytes()),
-                    bindings: set.digest,
-                };
+                let key = PartKey { text: Hash::of(format!("{} {}", record.agent, part.text).as_bytes()), bindings };
                 match fates.get(&key) {
                     Some(fate) => fate,
                     None => judge(&part, key, set, frame, record, &mut prompt).await?,

@@ -169,7 +169,7 @@ impl Turn {
         begun.timing.pass(Point::InputSealed);
         begun.turns.fates.remember(prompt.fates);
         if !prompt.judged.is_empty() {
-            begun.turns.store.mark_judged(&record.agent, prompt.judged, begun.set.digest).await?;
+            begun.turns.store.mark_judged(&record.agent, prompt.judged, begun.set.digest_in(record.mode)).await?;
         }
         Ok(sealed)
     }
@@ -194,7 +194,7 @@ impl Turn {
 
     /// The bindings that have judged what this turn stores: where none is obeyed, none has held anything back.
     pub(super) fn judged_by(&self) -> Option<gavel_log::Hash> {
-        self.is_enforced().then_some(self.begun.set.digest)
+        self.is_enforced().then(|| self.begun.set.digest_in(self.record.mode))
     }
 
     /// What policies are told besides, sorted by name.
