@@ -19,7 +19,11 @@ use crate::judged::{Edit, Subject, Verdict};
 use crate::subject_form::{self, Attachment};
 
 /// A record's secret: 32 random bytes that its field keys are drawn from. Wiped when dropped.
-pub struct RecordSecret([u8; 32]);
+pub struct RecordSecret {
+    bytes: [u8; 32],
+    /// What HKDF extracts from them, once for all fields.
+    extracted: [u8; 32],
+}
 
 /// The key that commits to one field of one record. Wiped when dropped.
 pub struct FieldKey([u8; 32]);
@@ -57,21 +61,25 @@ impl RecordSecret {
     /// Takes 32 bytes of a cryptographic random source.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        let mut key = Hkdf::<Sha256>::extract(None, &bytes).0;
+        let extracted = key.into();
+        key.zeroize();
+        Self { bytes, extracted }
     }
 
     /// The bytes, to be stored encrypted.
     #[must_use]
     pub fn expose(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
     }
 
     /// The field's key: HKDF-SHA-256 (RFC 5869) of the secret, without salt, the field's name as info, 32 bytes.
     #[must_use]
     pub fn key(&self, field: &Field) -> FieldKey {
         let mut key = [0; 32];
-        #[expect(clippy::expect_used, reason = "HKDF-SHA-256 refuses only outputs beyond 8,160 bytes")]
-        Hkdf::<Sha256>::new(None, &self.0)
+        #[expect(clippy::expect_used, reason = "HKDF-SHA-256 takes 32 bytes and refuses only outputs beyond 8,160")]
+        Hkdf::<Sha256>::from_prk(&self.extracted)
+            .expect("32 bytes are what HKDF-SHA-256 extracts")
             .expand(field.to_string().as_bytes(), &mut key)
             .expect("HKDF-SHA-256 refuses only outputs beyond 8,160 bytes");
         FieldKey(key)
@@ -123,7 +131,8 @@ impl RecordSecret {
 
 impl Drop for RecordSecret {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.bytes.zeroize();
+        self.extracted.zeroize();
     }
 }
 

@@ -1,5 +1,10 @@
 //! RFC 8785 canonical JSON.
 
+mod in_order;
+
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,9 +23,16 @@ pub enum JcsError {
 
 /// Writes a value in the form of RFC 8785.
 ///
+/// What serialises in canonical order already is written at once; the types of this crate's formats do.
+///
 /// # Errors
 /// When the value does not serialise to JSON, or holds an integer beyond ±(2^53 − 1), which RFC 8785 would round.
 pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, JcsError> {
+    in_order::to_string(value).map_or_else(|| sorted(value), Ok)
+}
+
+/// The general way.
+fn sorted<T: Serialize + ?Sized>(value: &T) -> Result<String, JcsError> {
     let value = serde_json::to_value(value)?;
     check_integers(&value)?;
     Ok(serde_json_canonicalizer::to_string(&value)?)

@@ -2,6 +2,7 @@
 //!
 //! These types mirror `wit/policy.wit` and `wit/types.wit`. Their JSON form (snake_case names, kebab-case
 //! enum values, `none` as `null`, variants as one-key objects) is fixed by `docs/formats.md`.
+//! Fields of what is committed to stand in canonical order, which lets [`jcs`](crate::jcs) write without sorting.
 
 use serde::{Deserialize, Serialize};
 
@@ -82,34 +83,34 @@ pub struct Subject {
 }
 
 /// UTF-8 byte offsets into the subject's text, on character boundaries: `start < end`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Span {
-    /// The first byte.
-    pub start: u32,
     /// One past the last byte.
     pub end: u32,
+    /// The first byte.
+    pub start: u32,
 }
 
 /// A replacement for a span: 1 to 256 bytes without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Edit {
+    /// What stands in the span's place afterwards.
+    pub replacement: String,
     /// What is replaced.
     pub span: Span,
-    /// What stands there afterwards.
-    pub replacement: String,
 }
 
 /// One thing that a policy found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    /// Free words for the agent's owner alone.
+    pub detail: String,
     /// The id of a configured rule.
     pub rule: String,
     /// How grave it is.
     pub severity: Severity,
     /// Where, if at one place.
     pub span: Option<Span>,
-    /// Free words for the agent's owner alone.
-    pub detail: String,
 }
 
 /// What a policy decides.

@@ -45,7 +45,7 @@ pub use prove::{consistency_proof, inclusion_proof};
 pub use record::{Record, RecordError, record_hash};
 pub use tile::{TileId, TilePath, TileReader};
 pub use tlog_proof::{TlogProof, TlogProofError};
-pub use tree::{Appended, TreeError, append, root};
+pub use tree::{Edge, TreeError, TreeFull};
 pub use verify::{Signer, Verified, VerifyFailure, verify};
 
 /// The largest integer that canonical JSON carries exactly, 2^53 − 1: the bound of every number in every format

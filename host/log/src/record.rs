@@ -1,6 +1,7 @@
 //! The private record that a leaf commits to: one governance result with all its verdicts.
 //!
 //! Field names, values and bounds are fixed by `docs/formats.md`; every number is an integer of at most 2^53 − 1.
+//! Fields stand in canonical order here, which lets [`jcs`](crate::jcs) write without sorting.
 
 mod form;
 
@@ -117,52 +118,52 @@ impl PolicyError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FindingCount {
+    /// How often; at least 1.
+    pub count: u64,
     /// The rule's id.
     pub rule: String,
     /// How grave.
     pub severity: Severity,
-    /// How often; at least 1.
-    pub count: u64,
 }
 
 /// One policy's verdict, without any text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VerdictRecord {
-    /// The policy's name.
-    pub policy: String,
-    /// Its semantic version.
-    pub version: String,
-    /// SHA-256 of its component's bytes.
+    /// SHA-256 of the bytes of the policy's component.
     pub component: Hash,
     /// SHA-256 of its configuration's canonical JSON.
     pub config: Hash,
-    /// What its binding does.
-    pub enforcement: Enforcement,
-    /// What its binding does on failure.
-    pub on_error: OnError,
     /// What it decided; after an error, what follows from `on_error`.
     pub decision: DecisionKind,
+    /// What its binding does.
+    pub enforcement: Enforcement,
+    /// Why there is no verdict.
+    pub error: Option<PolicyError>,
     /// At most [`MAX_FINDINGS`], in order of first appearance.
     pub findings: Vec<FindingCount>,
     /// Distinct findings beyond those.
     pub more: u64,
-    /// Why there is no verdict.
-    pub error: Option<PolicyError>,
+    /// What its binding does on failure.
+    pub on_error: OnError,
+    /// The policy's name.
+    pub policy: String,
     /// False where computing it again may differ.
     pub reproducible: bool,
     /// Commitment to the whole verdict; none after an error.
     pub verdict: Option<Hash>,
+    /// The policy's semantic version.
+    pub version: String,
 }
 
 /// How far each thing went, in bytes of the source text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Coverage {
-    /// Received from client or provider.
-    pub received: u64,
     /// Judged by every enforcing policy before release.
     pub judged: u64,
+    /// Received from client or provider.
+    pub received: u64,
     /// Released; none when a crash left it unknown.
     pub released: Option<u64>,
     /// Bytes that no policy could judge.
@@ -173,58 +174,58 @@ pub struct Coverage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Engine {
-    /// Version of the WIT package.
-    pub wit: String,
     /// Version of the gate's rules.
     pub gate: u32,
-    /// Version of wasmtime.
-    pub wasmtime: String,
     /// SHA-256 of the limits' canonical JSON.
     pub limits: Hash,
+    /// Version of wasmtime.
+    pub wasmtime: String,
+    /// Version of the WIT package.
+    pub wit: String,
 }
 
-/// One governance result. The field order is no part of the format: canonical JSON sorts.
+/// One governance result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// [`RECORD_VERSION`].
-    pub v: u32,
     /// The agent's id.
     pub agent: String,
-    /// The session's id.
-    pub session: String,
-    /// The message's id; none for the system prompt.
-    pub message: Option<String>,
-    /// The stage.
-    pub stage: Stage,
-    /// The agent's mode.
-    pub mode: Mode,
-    /// The enforcing bindings' combined decision.
-    pub decision: DecisionKind,
-    /// All bindings' combined decision.
-    pub would: DecisionKind,
-    /// Whether `decision` changed or stopped something.
-    pub enforced: bool,
-    /// How the stage ended.
-    pub outcome: Outcome,
-    /// One for each policy asked, in binding order; at most [`MAX_POLICIES`].
-    pub verdicts: Vec<VerdictRecord>,
-    /// Commitment to the subject.
-    pub subject: Option<Hash>,
     /// Commitment to the text received.
     pub content: Option<Hash>,
-    /// Commitment to the text released.
-    pub released: Option<Hash>,
-    /// Commitment to the merged edits.
-    pub edits: Option<Hash>,
     /// How far each thing went.
     pub coverage: Coverage,
+    /// The enforcing bindings' combined decision.
+    pub decision: DecisionKind,
+    /// Commitment to the merged edits.
+    pub edits: Option<Hash>,
+    /// Whether `decision` changed or stopped something.
+    pub enforced: bool,
     /// What computed the verdicts.
     pub engine: Engine,
+    /// The message's id; none for the system prompt.
+    pub message: Option<String>,
+    /// The agent's mode.
+    pub mode: Mode,
     /// The model's name.
     pub model: String,
+    /// How the stage ended.
+    pub outcome: Outcome,
     /// The provider's name.
     pub provider: String,
+    /// Commitment to the text released.
+    pub released: Option<Hash>,
+    /// The session's id.
+    pub session: String,
+    /// The stage.
+    pub stage: Stage,
+    /// Commitment to the subject.
+    pub subject: Option<Hash>,
     /// RFC 3339 in UTC with milliseconds.
     pub time: String,
+    /// [`RECORD_VERSION`].
+    pub v: u32,
+    /// One for each policy asked, in binding order; at most [`MAX_POLICIES`].
+    pub verdicts: Vec<VerdictRecord>,
+    /// All bindings' combined decision.
+    pub would: DecisionKind,
 }

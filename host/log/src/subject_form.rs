@@ -1,4 +1,5 @@
 //! The committed form of a subject: everything a policy was given, with each text replaced by its commitment.
+//! Fields stand in canonical order, which lets [`jcs`] write without sorting.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,44 +14,44 @@ use crate::judged::{Role, Stage, Subject};
 pub struct Attachment {
     /// Such as `image/png`.
     pub media_type: String,
-    /// Bytes, at most 2^53 − 1.
-    pub size: u64,
     /// SHA-256 of its bytes.
     pub sha256: Hash,
+    /// Bytes, at most 2^53 − 1.
+    pub size: u64,
 }
 
 /// The form, as `docs/formats.md` fixes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectForm {
+    /// Commitments to the attachments.
+    pub attachments: Vec<Hash>,
+    /// Sorted by name.
+    pub facts: Vec<(String, String)>,
+    /// The conversation so far.
+    pub history: Vec<HistoryForm>,
+    /// The model's name.
+    pub model: String,
+    /// When the turn began, in milliseconds since the Unix epoch.
+    pub now_ms: u64,
+    /// The provider's name.
+    pub provider: String,
     /// The stage.
     pub stage: Stage,
     /// Commitment to the text, the record's `content`.
     pub text: Hash,
     /// The tool's name.
     pub tool: Option<String>,
-    /// The model's name.
-    pub model: String,
-    /// The provider's name.
-    pub provider: String,
-    /// When the turn began, in milliseconds since the Unix epoch.
-    pub now_ms: u64,
-    /// Sorted by name.
-    pub facts: Vec<(String, String)>,
-    /// Commitments to the attachments.
-    pub attachments: Vec<Hash>,
-    /// The conversation so far.
-    pub history: Vec<HistoryForm>,
 }
 
 /// One message of the conversation so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryForm {
-    /// Who speaks.
-    pub role: Role,
     /// Commitments to its text parts.
     pub parts: Vec<Hash>,
+    /// Who speaks.
+    pub role: Role,
 }
 
 /// The committed form's canonical JSON.

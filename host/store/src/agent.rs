@@ -186,13 +186,17 @@ pub(crate) struct AgentProfile {
     pub(crate) updated_at: i64,
 }
 
-/// The part of an agent that each turn reads or writes.
+/// The part of an agent that each turn reads and writes, with what is counted of its current session.
 ///
 /// Invariant: `seq` and `prev` are the next entry's, so the agent's entries form one chain without a gap.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct AgentHead {
     pub(crate) state: AgentState,
     pub(crate) session: Option<SessionId>,
+    /// As [`Session::turns`] of the current session, whose own row has it only when another has taken its place.
+    pub(crate) turns: u64,
+    /// As [`Session::messages`], likewise.
+    pub(crate) messages: u64,
     pub(crate) resumed_from: Option<CheckpointId>,
     pub(crate) last_checkpoint: Option<CheckpointId>,
     pub(crate) changed_at: i64,
@@ -207,6 +211,8 @@ impl Agent {
         let head = AgentHead {
             state: AgentState::Stopped,
             session: None,
+            turns: 0,
+            messages: 0,
             resumed_from: None,
             last_checkpoint: None,
             changed_at: self.created_at,

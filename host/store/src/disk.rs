@@ -1,17 +1,54 @@
 //! The open database file and the log's head that was last committed to it.
 
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use gavel_log::{Checkpoint, Hash, SigningKey};
-use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
+use gavel_log::{Checkpoint, Edge, Hash, SigningKey};
+use redb::backends::FileBackend;
+use redb::{
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction,
+};
 
 use crate::error::StoreError;
-use crate::leaf::LogHead;
+use crate::journal::{HALF_BYTES, Journaled};
+use crate::leaf::{Leaf, LogHead};
 use crate::tables::{self, Tables};
-use crate::tiles::{StoredTiles, tree_error};
+use crate::tiles::{self, FullTiles, tree_error};
+
+/// The database's name in the data directory.
+pub const FILE_NAME: &str = "gavel.redb";
+/// The name of its journal, which belongs to it: the two are to be copied together. A clean end leaves it empty.
+pub const JOURNAL_NAME: &str = "gavel.redb-journal";
 
 /// Opens the file; called again after an I/O error, since redb then refuses everything until it is reopened.
 pub(crate) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
+
+/// Opens the database of a directory.
+pub(crate) fn in_directory(dir: &Path, cache_bytes: usize) -> Opener {
+    let (path, journal) = (dir.join(FILE_NAME), dir.join(JOURNAL_NAME));
+    Box::new(move || {
+        let journal = open_file(&journal)?;
+        // The replay writes the file before redb locks it.
+        journal.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => DatabaseError::DatabaseAlreadyOpen,
+            TryLockError::Error(error) => error.into(),
+        })?;
+        let (file, journal) = (FileBackend::new(open_file(&path)?)?, FileBackend::new(journal)?);
+        let backend = Journaled::open(file, journal, HALF_BYTES)?;
+        Builder::new().set_cache_size(cache_bytes).create_with_backend(backend)
+    })
+}
+
+/// Opens a file that its owner alone may read, or makes it.
+fn open_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
 
 /// The database, shared by readers and the one writer.
 pub(crate) struct Disk {
@@ -87,70 +124,84 @@ impl Disk {
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(head);
     }
 
-    /// A head over this tree, signed.
-    pub(crate) fn sign(&self, size: u64, root: Hash) -> LogHead {
-        sign(&self.signer, size, root)
+    /// Runs one bounded read of the log up to a committed head, which the transaction holds all of.
+    pub(crate) fn read_log<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction, &LogHead) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let head = self.head();
+        self.read(|transaction| read(transaction, &head))
+    }
+
+    /// The head of the tree with this edge, signed.
+    pub(crate) fn sign(&self, edge: Edge) -> LogHead {
+        sign(&self.signer, edge)
     }
 }
 
-fn sign(signer: &SigningKey, size: u64, root: Hash) -> LogHead {
+fn sign(signer: &SigningKey, edge: Edge) -> LogHead {
+    let (size, root) = (edge.size(), edge.root());
     let checkpoint = Checkpoint { origin: signer.origin().clone(), size, root };
-    LogHead { size, root, checkpoint: signer.sign(&checkpoint).into() }
+    LogHead { size, root, checkpoint: signer.sign(&checkpoint).into(), edge }
 }
 
 /// Makes a new file's tables, or checks an old one's schema and log, and gives the log's head.
 fn prepare(database: &Database, signer: &SigningKey) -> Result<LogHead, StoreError> {
     if tables::schema(&database.begin_read()?)?.is_none() {
-        let head = sign(signer, 0, Hash::of(&[]));
-        store_head(database, &head, tables::create)?;
-        return Ok(head);
+        let transaction = database.begin_write()?;
+        tables::create(&mut Tables::open(&transaction)?)?;
+        transaction.commit()?;
+        return Ok(sign(signer, Edge::empty()));
     }
-    let head = checked_head(&database.begin_read()?, signer)?;
+    let Some(head) = checked_head(&database.begin_read()?, signer)? else {
+        return Ok(sign(signer, Edge::empty()));
+    };
     if Checkpoint::verify(&head.checkpoint, signer.verifier_key()).is_ok() {
         return Ok(head);
     }
     // The signing key has been replaced: its holders have to find a head that it signed.
-    let head = sign(signer, head.size, head.root);
-    store_head(database, &head, |_| Ok(()))?;
+    let head = sign(signer, head.edge);
+    let transaction = database.begin_write()?;
+    sign_anew(&mut transaction.open_table(tables::LEAVES)?, &head)?;
+    transaction.commit()?;
     Ok(head)
 }
 
-fn store_head(
-    database: &Database,
-    head: &LogHead,
-    also: impl FnOnce(&mut Tables<'_>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let transaction = database.begin_write()?;
-    let mut tables = Tables::open(&transaction)?;
-    also(&mut tables)?;
-    tables.signed_heads.insert(head.size, &*head.checkpoint)?;
-    drop(tables);
-    transaction.commit()?;
+/// Replaces the checkpoint of the last leaf.
+fn sign_anew(leaves: &mut Table<'_, u64, &'static [u8]>, head: &LogHead) -> Result<(), StoreError> {
+    let Some((index, last)) = leaves.last()?.map(|(index, leaf)| (index.value(), leaf.value().to_vec())) else {
+        return Ok(());
+    };
+    let signed = Leaf { checkpoint: Some(&head.checkpoint), ..Leaf::decode(&last)? };
+    leaves.insert(index, signed.encode().as_slice())?;
     Ok(())
 }
 
-/// The stored head, if tree and entries are those that it signs. Only the tree's right edge is read.
-fn checked_head(transaction: &ReadTransaction, signer: &SigningKey) -> Result<LogHead, StoreError> {
-    let heads = transaction.open_table(tables::SIGNED_HEADS)?;
-    let (size, note) = heads.last()?.ok_or_else(|| StoreError::Corrupt("it has no checkpoint".into()))?;
-    let (size, note) = (size.value(), note.value());
+/// The stored head, if the tree is the one that it signs; none of an empty log. Only the tree's right edge is read.
+fn checked_head(transaction: &ReadTransaction, signer: &SigningKey) -> Result<Option<LogHead>, StoreError> {
+    let leaves = transaction.open_table(tables::LEAVES)?;
+    let Some((index, last)) = leaves.last()? else {
+        return Ok(None);
+    };
+    let size = index.value() + 1;
+    let note = Leaf::decode(last.value())?.checkpoint;
+    let note = note.ok_or_else(|| StoreError::Corrupt("its last leaf has no checkpoint".into()))?;
     let checkpoint = Checkpoint::parse_unverified(note)
         .map_err(|error| StoreError::Corrupt(format!("its checkpoint cannot be read: {error}")))?;
     if checkpoint.origin != *signer.origin() {
         let (stored, given) = (checkpoint.origin.to_string(), signer.origin().to_string());
         return Err(StoreError::Origin { stored, given });
     }
-    let tiles = transaction.open_table(tables::TILES)?;
-    let root = gavel_log::root(&StoredTiles(&tiles), size).map_err(tree_error)?;
+    let newest: Vec<Hash> = leaves
+        .range(tiles::unfinished(size)..)?
+        .map(|leaf| Ok(Hash::leaf(Leaf::decode(leaf?.1.value())?.entry)))
+        .collect::<Result<_, StoreError>>()?;
+    let edge = Edge::rebuild(&FullTiles(&transaction.open_table(tables::TILES)?), size, newest).map_err(tree_error)?;
+    let root = edge.root();
     if (checkpoint.size, checkpoint.root) != (size, root) {
         return Err(StoreError::Corrupt(format!(
             "its tree of {size} entries is not the one that its checkpoint signs"
         )));
     }
-    let entries = transaction.open_table(tables::ENTRIES)?;
-    let count = entries.last()?.map_or(0, |(index, _)| index.value() + 1);
-    if count != size {
-        return Err(StoreError::Corrupt(format!("it has {count} entries, but its checkpoint signs {size}")));
-    }
-    Ok(LogHead { size, root, checkpoint: note.into() })
+    Ok(Some(LogHead { size, root, checkpoint: note.into(), edge }))
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use gavel_log::Hash;
 use gavel_log::record::MAX_RECORD_BYTES;
+use gavel_log::{Edge, Hash};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
@@ -101,53 +101,109 @@ pub struct LogHead {
     pub root: Hash,
     /// The signed note over both.
     pub checkpoint: Arc<str>,
+    /// The tree's right edge.
+    pub(crate) edge: Edge,
 }
 
-/// The version of the binary form of a [`RecordRow`].
-const RECORD_ROW_VERSION: u8 = 1;
-/// Version, agent, session and nonce.
-const RECORD_ROW_HEADER: usize = 1 + 16 + 16 + 32;
+/// The version of the binary form of a [`Leaf`].
+const LEAF_VERSION: u8 = 2;
+/// Openings up to this length lie in their leaf. Larger ones have a table of their own, so that reading a bundle of
+/// entries reads none of them.
+pub(crate) const INLINE_OPENING_BYTES: usize = 4 * 1024;
 
-/// A record as it is kept beside its entry. Binary, since JSON inside JSON would have to be escaped: the version,
-/// the ids' 16 big-endian bytes each, the nonce, and the record to the end.
+/// Where a leaf's opening is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening<'a> {
+    /// There is none.
+    None,
+    /// Here.
+    Inline(&'a [u8]),
+    /// In the table of openings.
+    Apart,
+}
+
+/// A leaf as it is kept. In binary, since JSON inside JSON would have to be escaped: the version, the ids' 16
+/// big-endian bytes each, the nonce, what the opening is; then entry, record and opening, each behind its length
+/// in 4 big-endian bytes; then the checkpoint to the end.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct RecordRow {
+pub(crate) struct Leaf<'a> {
     pub(crate) agent: AgentId,
     pub(crate) session: SessionId,
     pub(crate) nonce: [u8; 32],
-    pub(crate) record: String,
+    pub(crate) entry: &'a [u8],
+    pub(crate) record: &'a str,
+    pub(crate) opening: Opening<'a>,
+    /// The signed head of the commit, if the leaf is its last.
+    pub(crate) checkpoint: Option<&'a str>,
 }
 
-impl RecordRow {
-    /// The row's bytes for a record that is about to be sealed.
-    pub(crate) fn encode(agent: AgentId, session: SessionId, draft: &LeafDraft) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(RECORD_ROW_HEADER + draft.record.len());
-        bytes.push(RECORD_ROW_VERSION);
-        bytes.extend_from_slice(&agent.key().to_be_bytes());
-        bytes.extend_from_slice(&session.key().to_be_bytes());
-        bytes.extend_from_slice(&draft.nonce);
-        bytes.extend_from_slice(draft.record.as_bytes());
+impl<'a> Leaf<'a> {
+    /// The leaf's bytes. Those of a checkpoint may be added to those of a leaf without one.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let (opening, inline) = match self.opening {
+            Opening::None => (0, &[][..]),
+            Opening::Inline(bytes) => (1, bytes),
+            Opening::Apart => (2, &[][..]),
+        };
+        let checkpoint = self.checkpoint.unwrap_or_default();
+        let parts = [self.entry, self.record.as_bytes(), inline];
+        let length: usize = parts.iter().map(|part| part.len() + 4).sum();
+        let mut bytes = Vec::with_capacity(LEAF_HEADER + length + checkpoint.len().max(CHECKPOINT_ROOM));
+        bytes.push(LEAF_VERSION);
+        bytes.extend_from_slice(&self.agent.key().to_be_bytes());
+        bytes.extend_from_slice(&self.session.key().to_be_bytes());
+        bytes.extend_from_slice(&self.nonce);
+        bytes.push(opening);
+        for part in parts {
+            // Each is bounded far below 4 GiB before it comes here.
+            bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            bytes.extend_from_slice(part);
+        }
+        bytes.extend_from_slice(checkpoint.as_bytes());
         bytes
     }
 
-    /// The row that `bytes` hold.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
-        let damaged = |why: &str| StoreError::Corrupt(format!("a row of records {why}"));
-        let (version, rest) = bytes.split_first().ok_or_else(|| damaged("is empty"))?;
-        if *version != RECORD_ROW_VERSION {
+    /// The leaf that `bytes` hold.
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, StoreError> {
+        let damaged = |why: &str| StoreError::Corrupt(format!("a leaf {why}"));
+        let short = || damaged("is too short");
+        let (&version, rest) = bytes.split_first().ok_or_else(short)?;
+        if version != LEAF_VERSION {
             return Err(damaged(&format!("has the unknown version {version}")));
         }
-        let (agent, rest) = rest.split_first_chunk::<16>().ok_or_else(|| damaged("is too short"))?;
-        let (session, rest) = rest.split_first_chunk::<16>().ok_or_else(|| damaged("is too short"))?;
-        let (nonce, record) = rest.split_first_chunk::<32>().ok_or_else(|| damaged("is too short"))?;
-        let record = std::str::from_utf8(record).map_err(|_| damaged("is not UTF-8"))?;
+        let (agent, rest) = rest.split_first_chunk::<16>().ok_or_else(short)?;
+        let (session, rest) = rest.split_first_chunk::<16>().ok_or_else(short)?;
+        let (nonce, rest) = rest.split_first_chunk::<32>().ok_or_else(short)?;
+        let (&opening, rest) = rest.split_first().ok_or_else(short)?;
+        let (entry, rest) = part(rest).ok_or_else(short)?;
+        let (record, rest) = part(rest).ok_or_else(short)?;
+        let (inline, checkpoint) = part(rest).ok_or_else(short)?;
+        let text = |bytes| std::str::from_utf8(bytes).map_err(|_| damaged("is not UTF-8"));
         Ok(Self {
             agent: AgentId::from_key(u128::from_be_bytes(*agent)),
             session: SessionId::from_key(u128::from_be_bytes(*session)),
             nonce: *nonce,
-            record: record.to_owned(),
+            entry,
+            record: text(record)?,
+            opening: match opening {
+                0 => Opening::None,
+                1 => Opening::Inline(inline),
+                2 => Opening::Apart,
+                _ => return Err(damaged("has an opening of an unknown kind")),
+            },
+            checkpoint: if checkpoint.is_empty() { None } else { Some(text(checkpoint)?) },
         })
     }
+}
+
+/// Bytes before a leaf's parts: version, agent, session, nonce and the opening's kind.
+const LEAF_HEADER: usize = 1 + 16 + 16 + 32 + 1;
+/// About the bytes of a checkpoint.
+const CHECKPOINT_ROOM: usize = 256;
+
+fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
 }
 
 #[cfg(test)]
@@ -155,18 +211,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_row_is_read_as_written_and_a_cut_one_refused() {
-        let (agent, session) = (AgentId::generate(), SessionId::generate());
-        let draft = LeafDraft { record: "{\"v\":1}".into(), nonce: [7; 32], opening: None };
-        let bytes = RecordRow::encode(agent, session, &draft);
-        let row = RecordRow::decode(&bytes).unwrap();
-        assert_eq!(row, RecordRow { agent, session, nonce: [7; 32], record: draft.record });
-        for length in 0..RECORD_ROW_HEADER {
-            assert!(RecordRow::decode(&bytes[..length]).is_err(), "{length}");
+    fn a_leaf_is_read_as_written_and_a_cut_one_refused() {
+        let leaf = |opening, checkpoint| Leaf {
+            agent: AgentId::from_key(1),
+            session: SessionId::from_key(2),
+            nonce: [7; 32],
+            entry: b"entry",
+            record: "{\"v\":1}",
+            opening,
+            checkpoint,
+        };
+        for opening in [Opening::None, Opening::Apart, Opening::Inline(b""), Opening::Inline(b"secret")] {
+            let plain = leaf(opening, None);
+            let bytes = plain.encode();
+            assert_eq!(Leaf::decode(&bytes).unwrap(), plain);
+            for length in 0..bytes.len() {
+                assert!(Leaf::decode(&bytes[..length]).is_err(), "{length}");
+            }
+            let signed = leaf(opening, Some("note"));
+            assert_eq!([bytes.as_slice(), b"note"].concat(), signed.encode());
+            assert_eq!(Leaf::decode(&signed.encode()).unwrap(), signed);
         }
-        let mut other = bytes.clone();
+        let mut other = leaf(Opening::None, None).encode();
         other[0] = 9;
-        assert!(RecordRow::decode(&other).is_err());
+        assert!(Leaf::decode(&other).is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod agent;
 mod disk;
 mod error;
 mod id;
+mod journal;
 mod leaf;
 mod message;
 mod read;
@@ -28,14 +29,15 @@ pub use agent::{
     Agent, AgentState, Binding, CheckpointDraft, CheckpointKind, Release, Session, SessionCheckpoint, StartSession,
     Started,
 };
+pub use disk::{FILE_NAME, JOURNAL_NAME};
 pub use error::{Missing, StoreError};
 pub use id::{AgentId, CheckpointId, IdError, KeyId, MAX_USER_ID_CHARS, MessageId, SessionId, UserId};
 pub use leaf::{LeafDraft, LeafPlace, LeafRow, LogHead, MAX_BLOB_BYTES, Sealed};
 pub use message::{MessageDraft, MessagePosition, PositionError, StoredMessage, TurnPart};
 pub use read::{MAX_ENTRIES, MAX_LOOKBACK, MAX_PAGE};
-pub use store::{FILE_NAME, Store, StoreOptions};
+pub use store::{Store, StoreOptions};
 pub use turn::{
-    BLOCKED, InputFate, InputSeal, InputSealed, MAX_EARLIER, MAX_FINISH_REASON_BYTES, OpenTurn, OutputSeal,
+    BLOCKED, Exchange, InputFate, InputSeal, InputSealed, MAX_EARLIER, MAX_FINISH_REASON_BYTES, OpenTurn, OutputSeal,
     OutputSealed, TurnEnd, TurnRow, TurnState, Usage,
 };
 pub use user::{User, UserRole};

@@ -7,7 +7,10 @@ use gavel_log::Hash;
 use gavel_log::judged::Role;
 use serde::{Deserialize, Serialize};
 
+use crate::error::StoreError;
 use crate::id::{MessageId, SessionId};
+use crate::row;
+use crate::tables::TURN;
 
 /// A message to be stored with a turn's seal.
 #[derive(Clone, Debug)]
@@ -70,18 +73,20 @@ pub enum TurnPart {
 }
 
 impl TurnPart {
+    /// The last part of its key, behind that of its turn's row.
     pub(crate) fn key(self) -> u8 {
-        match self {
-            Self::Input => 0,
-            Self::Answer => 1,
-        }
+        TURN + 1 + self.digit()
     }
 
     pub(crate) fn from_key(key: u8) -> Option<Self> {
-        match key {
-            0 => Some(Self::Input),
-            1 => Some(Self::Answer),
-            _ => None,
+        [Self::Input, Self::Answer].into_iter().find(|part| part.key() == key)
+    }
+
+    /// How a position names it.
+    fn digit(self) -> u8 {
+        match self {
+            Self::Input => 0,
+            Self::Answer => 1,
         }
     }
 }
@@ -102,7 +107,7 @@ pub struct PositionError;
 
 impl fmt::Display for MessagePosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.turn, self.part.key())
+        write!(f, "{}.{}", self.turn, self.part.digit())
     }
 }
 
@@ -112,13 +117,15 @@ impl FromStr for MessagePosition {
     fn from_str(text: &str) -> Result<Self, PositionError> {
         let (turn, part) = text.split_once('.').ok_or(PositionError)?;
         let turn = turn.parse().map_err(|_| PositionError)?;
-        let part = part.parse().ok().and_then(TurnPart::from_key).ok_or(PositionError)?;
+        let part = [TurnPart::Input, TurnPart::Answer].into_iter().find(|known| part == known.digit().to_string());
+        let part = part.ok_or(PositionError)?;
         let position = Self { turn, part };
         if position.to_string() == text { Ok(position) } else { Err(PositionError) }
     }
 }
 
-/// A message without its text.
+/// A message without its text. It is kept as the length of its [`row`]'s bytes in 4 big-endian bytes, that row, and the
+/// text to the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MessageRow {
     pub(crate) id: MessageId,
@@ -130,6 +137,22 @@ pub(crate) struct MessageRow {
 }
 
 impl MessageRow {
+    /// The bytes of the message with this text.
+    pub(crate) fn encode(&self, content: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let row = row::encode(self)?;
+        let length = u32::try_from(row.len()).map_err(|error| StoreError::Encode(error.to_string()))?;
+        Ok([&length.to_be_bytes()[..], &row, content].concat())
+    }
+
+    /// The message that `bytes` hold, and its text.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, &[u8]), StoreError> {
+        let parts = bytes
+            .split_first_chunk::<4>()
+            .and_then(|(length, rest)| rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?));
+        let (row, content) = parts.ok_or_else(|| StoreError::Corrupt("a message is too short".into()))?;
+        Ok((row::decode("messages", row)?, content))
+    }
+
     /// The message that stands at this place.
     pub(crate) fn into_message(self, session: SessionId, position: MessagePosition, content: Vec<u8>) -> StoredMessage {
         StoredMessage {

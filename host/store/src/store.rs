@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use gavel_log::{Hash, SigningKey};
-use redb::Builder;
 use tokio::sync::oneshot;
 
 use crate::agent::{Agent, CheckpointDraft, SessionCheckpoint, StartSession, Started};
-use crate::disk::{Disk, Opener};
+use crate::disk::{self, Disk, Opener};
 use crate::error::StoreError;
 use crate::id::{AgentId, MessageId};
 use crate::leaf::LogHead;
@@ -17,8 +16,6 @@ use crate::turn::{InputSeal, InputSealed, OutputSeal, OutputSealed};
 use crate::user::User;
 use crate::write::{self, Batch, Jobs, Request, Staged, Writer, WriterOptions};
 
-/// The database's name in the data directory.
-pub const FILE_NAME: &str = "gavel.redb";
 /// About the bytes of a write that brings no text or record, such as an agent's or a user's row.
 const SMALL_WRITE: usize = 1024;
 
@@ -64,7 +61,7 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens [`FILE_NAME`] in `dir`, or makes it there; the directory has to exist.
+    /// Opens [`FILE_NAME`](crate::FILE_NAME) and its [`JOURNAL_NAME`](crate::JOURNAL_NAME) in `dir`, or makes them there; the directory has to exist.
     ///
     /// The stored log has to be whole and have the signer's origin. Where another key signed its newest checkpoint,
     /// the signer signs that head anew.
@@ -73,9 +70,7 @@ impl Store {
     /// [`StoreError::Schema`] for a file of another version, [`StoreError::Origin`], [`StoreError::Corrupt`], and
     /// [`StoreError::Database`] when the file cannot be opened or is open in another process.
     pub fn open(dir: &Path, signer: SigningKey, options: StoreOptions) -> Result<Self, StoreError> {
-        let path = dir.join(FILE_NAME);
-        let open = move || Builder::new().set_cache_size(options.cache_bytes).create(&path);
-        Self::open_with(Box::new(open), signer, options)
+        Self::open_with(disk::in_directory(dir, options.cache_bytes), signer, options)
     }
 
     /// Opens the store on whatever database `opener` gives.

@@ -1,8 +1,8 @@
 //! The tables of the database: names, keys and values. Ids are keys by their 128 bits, which sort by time.
 //!
-//! Rows of metadata are the JSON of [`crate::row`]; entries, tiles and ciphertexts are their own bytes, and the
-//! first and the last of these begin with a version of their own. A change that an older binary would misread
-//! raises [`SCHEMA`].
+//! What a turn writes lies in few tables, and in each of them side by side, since a commit's price is the number of
+//! pages that it touches. Rows of metadata are the JSON of [`crate::row`]; leaves, messages and tiles have forms of
+//! their own. A change that an older binary would misread raises [`SCHEMA`].
 
 use std::borrow::Borrow;
 
@@ -11,15 +11,17 @@ use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, TableHandle, 
 use crate::error::StoreError;
 
 /// The version of all of this.
-pub(crate) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 2;
 const SCHEMA_KEY: &str = "schema";
 
 /// A metadata row's bytes.
 pub(crate) type Row = &'static [u8];
 /// A session and a turn's number.
 pub(crate) type TurnKey = (u128, u64);
-/// A session, a turn's number and [`crate::message::TurnPart`].
-pub(crate) type MessageKey = (u128, u64, u8);
+/// A session, a turn's number, and [`TURN`] or the key of a [`crate::message::TurnPart`].
+pub(crate) type PartKey = (u128, u64, u8);
+/// The last part of the key of a turn's own row: it comes before the turn's messages.
+pub(crate) const TURN: u8 = 0;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $constant:ident $field:ident: $key:ty => $value:ty = $name:literal;)*) => {
@@ -56,28 +58,20 @@ tables! {
     SESSIONS sessions: u128 => Row = "sessions";
     /// Agent and checkpoint → `SessionCheckpoint`.
     SESSION_CHECKPOINTS session_checkpoints: (u128, u128) => Row = "session_checkpoints";
-    /// Turn → `TurnRow`.
-    TURNS turns: TurnKey => Row = "turns";
+    /// A turn's `TurnRow`, and each of its messages as a `MessageRow`.
+    CONVERSATIONS conversations: PartKey => Row = "conversations";
     /// Turn → what its caller needs after a crash; only while it is open.
     OPEN_TURNS open_turns: TurnKey => &'static [u8] = "open_turns";
     /// Agent and message id → its place; an answer's from its turn's beginning on, before its row is there.
-    MESSAGE_PLACES message_places: (u128, u128) => MessageKey = "message_places";
-    /// Place → `MessageRow`.
-    MESSAGES messages: MessageKey => Row = "messages";
-    /// Place → the text, encrypted.
-    CONTENTS contents: MessageKey => &'static [u8] = "contents";
+    MESSAGE_PLACES message_places: (u128, u128) => PartKey = "message_places";
     /// Leaf hash → index.
     LEAF_INDEX leaf_index: &'static [u8; 32] => u64 = "leaf_index";
-    /// Index → entry.
-    ENTRIES entries: u64 => &'static [u8] = "entries";
-    /// Index → `RecordRow`.
-    RECORDS records: u64 => &'static [u8] = "records";
-    /// Index → opening, encrypted.
+    /// Index → `Leaf`. The last leaf of each commit holds the log's signed checkpoint after it.
+    LEAVES leaves: u64 => &'static [u8] = "leaves";
+    /// Index → an opening that is too large to lie in its leaf, encrypted.
     OPENINGS openings: u64 => &'static [u8] = "openings";
-    /// Level and index → the tile's hashes, 1 to 256 of 32 bytes.
+    /// Level and index → a full tile's 256 hashes. The partial ones are in the log's head, in memory.
     TILES tiles: (u8, u64) => &'static [u8] = "tiles";
-    /// Size → the signed checkpoint of that size, one for each commit; the last is the log's head.
-    SIGNED_HEADS signed_heads: u64 => &'static str = "signed_heads";
 }
 
 /// The schema's version in the file: none in a file that holds nothing yet.

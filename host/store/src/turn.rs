@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 use crate::id::{AgentId, MessageId, SessionId};
 use crate::leaf::{LeafDraft, LeafPlace, MAX_BLOB_BYTES, Sealed, within};
-use crate::message::MessageDraft;
+use crate::message::{MessageDraft, StoredMessage};
 
 /// Most older parts that one input's seal may bring along.
 pub const MAX_EARLIER: usize = 4096;
@@ -150,6 +150,18 @@ pub struct TurnRow {
     pub also: Vec<LeafPlace>,
 }
 
+/// A turn as later prompts see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Its number.
+    pub turn: u64,
+    /// Whether it is over: it will not change any more.
+    pub settled: bool,
+    /// Its messages, if it ended so that they belong into a prompt. Those of a blocked, failed or interrupted turn do
+    /// not: what a crash released is unknown.
+    pub messages: Vec<StoredMessage>,
+}
+
 /// How far a turn is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -164,7 +176,6 @@ pub enum TurnState {
 
 impl TurnRow {
     /// Whether its messages belong into a prompt: it is over, and its answer reached the client as it was meant to.
-    /// What a crash released is unknown, so interrupted turns stay out.
     pub(crate) fn fits_a_prompt(&self) -> bool {
         self.state == TurnState::Complete
             && matches!(self.finish_reason.as_deref(), Some("stop" | "length" | "cancelled" | "tool_calls"))

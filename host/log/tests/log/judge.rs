@@ -2,10 +2,11 @@
 //! and ours of its proofs.
 
 use std::convert::Infallible;
+use std::fmt::Debug;
 
 use gavel_log::{
-    Checkpoint, Hash, Origin, SigningKey, TileId, TilePath, TileReader, append, consistency_proof, inclusion_proof,
-    verify_consistency, verify_inclusion,
+    Checkpoint, Edge, Hash, MAX_INTEGER, Origin, SigningKey, TileId, TilePath, TileReader, TreeFull, consistency_proof,
+    inclusion_proof, verify_consistency, verify_inclusion,
 };
 
 use tlog_tiles::{
@@ -45,13 +46,21 @@ fn theirs(hashes: &[Hash]) -> Vec<TheirHash> {
     hashes.iter().map(|hash| TheirHash(hash.0)).collect()
 }
 
+/// The edge of the tree of these tiles' first `size` leaves.
+fn edge(tiles: &impl TileReader<Error: Debug>, size: u64) -> Edge {
+    let (index, width) = (size / 256, u16::try_from(size % 256).unwrap());
+    let mut leaves = if width == 0 { Vec::new() } else { tiles.read_tile(TileId { level: 0, index }, width).unwrap() };
+    leaves.truncate(width.into());
+    Edge::rebuild(tiles, size, leaves).unwrap()
+}
+
 /// Both make the proofs of these leaves and older trees, which must be the same, and both check them.
-fn compare(tiles: &impl TileReader<Error: std::fmt::Debug>, stored: &impl HashReader, size: u64, places: &[u64]) {
-    let root = gavel_log::root(tiles, size).unwrap();
+fn compare(tiles: &impl TileReader<Error: Debug>, stored: &impl HashReader, size: u64, places: &[u64]) {
+    let root = edge(tiles, size).root();
     let their_root = tree_hash(size, stored).unwrap();
     assert_eq!(root.0, their_root.0, "root of {size}");
     for &index in places.iter().filter(|&&index| index < size) {
-        let leaf = gavel_log::TileId { level: 0, index: index / 256 };
+        let leaf = TileId { level: 0, index: index / 256 };
         let width = u16::try_from(index % 256 + 1).unwrap();
         let leaf = tiles.read_tile(leaf, width).unwrap()[usize::from(width) - 1];
         let path = inclusion_proof(tiles, index, size).unwrap();
@@ -60,11 +69,11 @@ fn compare(tiles: &impl TileReader<Error: std::fmt::Debug>, stored: &impl HashRe
         check_record(&theirs(&path), size, their_root, index, TheirHash(leaf.0)).unwrap();
 
         let from = index + 1;
-        let old = gavel_log::root(tiles, from).unwrap();
+        let old = tree_hash(from, stored).unwrap();
         let proof = consistency_proof(tiles, from, size).unwrap();
         assert_eq!(proof, ours(&prove_tree(size, from, stored).unwrap()), "from {from} to {size}");
-        verify_consistency(from, size, &old, &root, &proof).unwrap();
-        check_tree(&theirs(&proof), size, their_root, from, TheirHash(old.0)).unwrap();
+        verify_consistency(from, size, &Hash(old.0), &root, &proof).unwrap();
+        check_tree(&theirs(&proof), size, their_root, from, old).unwrap();
     }
 }
 
@@ -76,17 +85,24 @@ fn path_of(tile: &Tile) -> TilePath {
     path
 }
 
-fn compare_new_tiles(stored: &Stored, tiles: &MemoryTiles, old: u64, new: u64, added: &[Hash]) {
-    let appended = append(tiles, old, added).unwrap();
-    let mut expected = Tile::new_tiles(8, old, new);
-    expected.sort_by_key(|tile| (tile.level(), tile.level_index()));
-    assert_eq!(appended.tiles.len(), expected.len(), "tiles from {old} to {new}");
-    for (tile, (id, hashes)) in expected.iter().zip(&appended.tiles) {
-        let width = u16::try_from(hashes.len()).unwrap();
-        assert_eq!(path_of(tile), TilePath::Hashes { level: id.level, index: id.index, width });
-        let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.0).collect();
+/// The full ones are given as they fill up, the partial ones are the edge's.
+fn compare_new_tiles(tiles: &impl TileReader<Error: Debug>, stored: &impl HashReader, old: u64, added: &[Hash]) {
+    let mut edge = edge(tiles, old);
+    let mut filled: Vec<_> = added.iter().flat_map(|leaf| edge.push(*leaf).unwrap()).collect();
+    for tile in Tile::new_tiles(8, old, edge.size()) {
+        let (level, index, width) = (tile.level(), tile.level_index(), u16::try_from(tile.width()).unwrap());
+        assert_eq!(path_of(&tile), TilePath::Hashes { level, index, width });
+        let id = TileId { level, index };
+        let ours = if width == 256 {
+            let place = filled.iter().position(|(filled, _)| *filled == id).unwrap();
+            filled.remove(place).1
+        } else {
+            edge.tile(id, width).unwrap().to_vec()
+        };
+        let bytes: Vec<u8> = ours.iter().flat_map(|hash| hash.0).collect();
         assert_eq!(bytes, tile.read_data(stored).unwrap());
     }
+    assert_eq!(filled, []);
 }
 
 #[test]
@@ -98,7 +114,7 @@ fn around_one_tile() {
         compare(&tiles, &stored, size, &places);
     }
     for (old, new) in [(0, 1), (0, 255), (0, 256), (255, 256), (255, 257), (256, 257), (0, 700), (511, 513)] {
-        compare_new_tiles(&stored, &tiles, old as u64, new as u64, &all[old..new]);
+        compare_new_tiles(&tiles, &stored, old as u64, &all[old..new]);
     }
 }
 
@@ -114,7 +130,7 @@ fn around_a_full_tile_of_tiles() {
     }
     let at = |size: u64| usize::try_from(size).unwrap();
     for (old, new) in [(FULL - 300, FULL - 1), (FULL - 1, FULL), (FULL - 1, FULL + 1), (FULL, FULL + 300)] {
-        compare_new_tiles(&stored, &tiles, old, new, &all[at(old)..at(new)]);
+        compare_new_tiles(&tiles, &stored, old, &all[at(old)..at(new)]);
     }
 }
 
@@ -162,12 +178,27 @@ fn large_trees() {
 #[test]
 fn appending_across_many_levels() {
     let tree = EqualLeaves::new();
-    let full = 1_u64 << 24;
     let leaf = tree.subtrees[0];
-    let grown = append(&tree, full - 1, &[leaf, leaf]).unwrap();
-    assert_eq!(grown.root.0, tree_hash(full + 1, &tree).unwrap().0);
-    let ids: Vec<_> = grown.tiles.iter().map(|(id, hashes)| (id.level, id.index, hashes.len())).collect();
-    assert_eq!(ids, [(0, 65_535, 256), (0, 65_536, 1), (1, 255, 256), (2, 0, 256), (3, 0, 1)]);
+    let full = 1_u64 << 24;
+    compare_new_tiles(&tree, &tree, full - 1, &[leaf, leaf]);
+
+    let mut edge = edge(&tree, full - 1);
+    let filled = edge.push(leaf).unwrap();
+    let ids: Vec<_> = filled.iter().map(|(id, hashes)| (id.level, id.index, hashes.len())).collect();
+    assert_eq!(ids, [(0, 65_535, 256), (1, 255, 256), (2, 0, 256)]);
+    assert_eq!(edge.push(leaf).unwrap(), []);
+    assert_eq!(edge.root().0, tree_hash(full + 1, &tree).unwrap().0);
+}
+
+#[test]
+fn the_largest_tree_takes_no_more() {
+    let tree = EqualLeaves::new();
+    let mut edge = edge(&tree, MAX_INTEGER - 1);
+    edge.push(tree.subtrees[0]).unwrap();
+    assert_eq!(edge.root().0, tree_hash(MAX_INTEGER, &tree).unwrap().0);
+    let full = edge.clone();
+    assert_eq!(edge.push(tree.subtrees[0]), Err(TreeFull));
+    assert_eq!(edge, full);
 }
 
 /// The signed note and checkpoint by their crates.

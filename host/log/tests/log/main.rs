@@ -6,6 +6,7 @@
     reason = "a panic is how a test fails, in its helping functions too"
 )]
 
+mod edge;
 mod formats;
 mod judge;
 mod memory;

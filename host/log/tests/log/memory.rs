@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use gavel_log::{Hash, TileId, TileReader, append};
+use gavel_log::{Edge, Hash, TileId, TileReader};
 
-/// A log's tiles, grown by [`append`] alone.
+/// A log's tiles, grown by [`Edge::push`] alone: the full ones, and the edge.
 #[derive(Default)]
 pub(crate) struct MemoryTiles {
-    pub(crate) size: u64,
-    pub(crate) tiles: HashMap<TileId, Vec<Hash>>,
+    pub(crate) full: HashMap<TileId, Vec<Hash>>,
+    pub(crate) edge: Edge,
 }
 
 impl MemoryTiles {
-    /// A tree of these leaves, appended in one batch.
+    /// A tree of these leaves.
     pub(crate) fn of(leaves: &[Hash]) -> Self {
         let mut tree = Self::default();
         tree.grow(leaves);
@@ -21,11 +21,14 @@ impl MemoryTiles {
 
     /// Appends leaves and gives the new root.
     pub(crate) fn grow(&mut self, leaves: &[Hash]) -> Hash {
-        let appended = append(self, self.size, leaves).unwrap();
-        assert_eq!(appended.size, self.size + leaves.len() as u64);
-        self.size = appended.size;
-        self.tiles.extend(appended.tiles);
-        appended.root
+        let size = self.edge.size() + leaves.len() as u64;
+        for leaf in leaves {
+            for (id, hashes) in self.edge.push(*leaf).unwrap() {
+                assert_eq!(self.full.insert(id, hashes), None, "a full tile is given once");
+            }
+        }
+        assert_eq!(self.edge.size(), size);
+        self.edge.root()
     }
 }
 
@@ -34,7 +37,8 @@ impl TileReader for MemoryTiles {
 
     fn read_tile(&self, id: TileId, width: u16) -> Result<Vec<Hash>, String> {
         assert!((1..=256).contains(&width), "a tile of width {width} was asked for");
-        self.tiles.get(&id).cloned().ok_or_else(|| format!("no tile {id:?}"))
+        let partial = || self.edge.tile(id, width).map(<[Hash]>::to_vec);
+        self.full.get(&id).cloned().or_else(partial).ok_or_else(|| format!("no tile {id:?} of {width}"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! RFC 6962's tree by its recursive definition.
 
-use gavel_log::Hash;
+use gavel_log::{Hash, TileId};
 
 /// The largest power of two below `n`.
 fn split(n: usize) -> usize {
@@ -17,6 +17,12 @@ pub(crate) fn mth(leaves: &[Hash]) -> Hash {
             Hash::node(&mth(left), &mth(right))
         }
     }
+}
+
+/// The hashes of the tile that C2SP tlog-tiles defines, complete subtrees alone: partial at the row's end, or empty.
+pub(crate) fn tile(id: TileId, leaves: &[Hash]) -> Vec<Hash> {
+    let first = usize::try_from(id.index).unwrap() * 256;
+    leaves.chunks_exact(256_usize.pow(id.level.into())).skip(first).take(256).map(mth).collect()
 }
 
 /// PATH of RFC 6962 §2.1.1.

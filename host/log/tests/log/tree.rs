@@ -2,8 +2,7 @@
 
 use gavel_log::tree::TreeError;
 use gavel_log::{
-    Hash, TileId, TileReader, VerifyError, append, consistency_proof, inclusion_proof, root, verify_consistency,
-    verify_inclusion,
+    Edge, Hash, TileId, VerifyError, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion,
 };
 
 use proptest::prelude::*;
@@ -15,7 +14,7 @@ use crate::recursive::{mth, path, proof};
 fn every_small_tree_is_the_recursive_one() {
     let all = leaves(300);
     let mut tree = MemoryTiles::default();
-    assert_eq!(root(&tree, 0).unwrap(), mth(&[]));
+    assert_eq!(tree.edge.root(), mth(&[]));
     for size in 1..=all.len() {
         let grown = tree.grow(&all[size - 1..size]);
         assert_eq!(grown, mth(&all[..size]), "root of {size}");
@@ -43,70 +42,23 @@ fn every_small_consistency_proof_is_the_recursive_one() {
 }
 
 #[test]
-fn any_batches_give_the_same_tiles_and_root() {
-    let all = leaves(66_000);
-    let whole = MemoryTiles::of(&all);
-    let mut batched = MemoryTiles::default();
-    let mut rest = all.as_slice();
-    for batch in [1, 254, 1, 1, 255, 256, 257, 1000, 3, 60_000].into_iter().cycle() {
-        let (now, later) = rest.split_at(batch.min(rest.len()));
-        assert_eq!(batched.grow(now), mth(&all[..all.len() - later.len()]));
-        rest = later;
-        if rest.is_empty() {
-            break;
-        }
-    }
-    assert_eq!(batched.tiles, whole.tiles);
-}
-
-#[test]
-fn an_append_gives_each_changed_tile_whole_and_no_other() {
-    let all = leaves(1000);
-    let mut tree = MemoryTiles::of(&all[..255]);
-    let changed = |tree: &MemoryTiles, leaves: &[Hash]| -> Vec<(u8, u64, usize)> {
-        let appended = append(tree, tree.size, leaves).unwrap();
-        appended.tiles.iter().map(|(id, hashes)| (id.level, id.index, hashes.len())).collect()
-    };
-    assert_eq!(changed(&tree, &[]), []);
-    assert_eq!(changed(&tree, &all[255..256]), [(0, 0, 256), (1, 0, 1)]);
-    assert_eq!(changed(&tree, &all[255..600]), [(0, 0, 256), (0, 1, 256), (0, 2, 88), (1, 0, 2)]);
-    tree.grow(&all[255..600]);
-    assert_eq!(changed(&tree, &all[600..601]), [(0, 2, 89)]);
-}
-
-#[test]
-fn an_append_reads_one_partial_tile_of_each_level() {
-    struct Counting<'a>(&'a MemoryTiles, std::cell::Cell<u32>);
-    impl TileReader for Counting<'_> {
-        type Error = String;
-        fn read_tile(&self, id: TileId, width: u16) -> Result<Vec<Hash>, String> {
-            self.1.set(self.1.get() + 1);
-            self.0.read_tile(id, width)
-        }
-    }
-    let tree = MemoryTiles::of(&leaves(65_536 + 256 + 1));
-    let counting = Counting(&tree, std::cell::Cell::new(0));
-    append(&counting, tree.size, &leaves(10)).unwrap();
-    assert_eq!(counting.1.get(), 3);
-}
-
-#[test]
 fn a_short_or_lost_tile_is_an_error() {
-    let mut tree = MemoryTiles::of(&leaves(300));
+    let mut tree = MemoryTiles::of(&leaves(600));
     let id = TileId { level: 0, index: 1 };
-    tree.tiles.get_mut(&id).unwrap().pop();
-    let error = append(&tree, 300, &leaves(1)).unwrap_err();
-    assert!(matches!(error, TreeError::Short { wanted: 44, got: 43, .. }), "{error}");
-    tree.tiles.remove(&id);
-    assert!(matches!(inclusion_proof(&tree, 299, 300).unwrap_err(), TreeError::Read(_)));
+    let rebuild = |tree: &MemoryTiles| Edge::rebuild(tree, 600, leaves(88)).unwrap_err();
+    tree.full.get_mut(&id).unwrap().pop();
+    for error in [inclusion_proof(&tree, 300, 600).unwrap_err(), rebuild(&tree)] {
+        assert!(matches!(error, TreeError::Short { wanted: 256, got: 255, .. }), "{error}");
+    }
+    tree.full.remove(&id);
+    for error in [inclusion_proof(&tree, 300, 600).unwrap_err(), rebuild(&tree)] {
+        assert!(matches!(error, TreeError::Read(_)), "{error}");
+    }
 }
 
 #[test]
 fn sizes_and_indices_are_bounded() {
     let tree = MemoryTiles::of(&leaves(3));
-    let most = gavel_log::MAX_INTEGER;
-    assert!(matches!(append(&tree, most, &leaves(1)), Err(TreeError::Size)));
-    assert!(matches!(append(&tree, u64::MAX, &leaves(1)), Err(TreeError::Size)));
     assert!(matches!(inclusion_proof(&tree, 3, 3), Err(TreeError::Range { index: 3, size: 3 })));
     assert!(matches!(inclusion_proof(&tree, 0, 0), Err(TreeError::Range { .. })));
     assert!(matches!(consistency_proof(&tree, 4, 3), Err(TreeError::Range { .. })));

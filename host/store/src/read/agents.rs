@@ -80,12 +80,23 @@ impl Store {
         })
     }
 
-    /// The session of this id.
+    /// The session of this id, with what has been counted of it so far.
     ///
     /// # Errors
     /// As of every read.
     pub fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        self.disk().read(|transaction| tables::row(&transaction.open_table(tables::SESSIONS)?, id.key(), "sessions"))
+        self.disk().read(|transaction| {
+            let row: Option<Session> = tables::row(&transaction.open_table(tables::SESSIONS)?, id.key(), "sessions")?;
+            let Some(session) = row else {
+                return Ok(None);
+            };
+            let head = read_head(transaction, session.agent_id)?;
+            Ok(Some(if head.session == Some(session.id) {
+                Session { turns: head.turns, messages: head.messages, ..session }
+            } else {
+                session
+            }))
+        })
     }
 
     /// An agent's checkpoint of this id.
@@ -109,7 +120,10 @@ fn read_agent(transaction: &ReadTransaction, id: AgentId) -> Result<Option<Agent
     let Some(profile) = profile else {
         return Ok(None);
     };
-    let head: AgentHead = tables::row(&transaction.open_table(tables::AGENT_HEADS)?, id.key(), "agent_heads")?
-        .ok_or_else(|| StoreError::Corrupt(format!("agent {id} has no head")))?;
-    Ok(Some(Agent::from_rows(id, profile, &head)))
+    Ok(Some(Agent::from_rows(id, profile, &read_head(transaction, id)?)))
+}
+
+fn read_head(transaction: &ReadTransaction, id: AgentId) -> Result<AgentHead, StoreError> {
+    tables::row(&transaction.open_table(tables::AGENT_HEADS)?, id.key(), "agent_heads")?
+        .ok_or_else(|| StoreError::Corrupt(format!("agent {id} has no head")))
 }

@@ -3,10 +3,10 @@
 use gavel_log::{Hash, TileId};
 
 use crate::error::StoreError;
-use crate::leaf::{LeafRow, RecordRow};
+use crate::leaf::{Leaf, LeafRow, Opening};
 use crate::store::Store;
 use crate::tables;
-use crate::tiles::{StoredTiles, tree_error};
+use crate::tiles::{FullTiles, Tiles, tree_error};
 
 /// Most entries of one [`Store::entries`]: a C2SP entry bundle's.
 pub const MAX_ENTRIES: u64 = 256;
@@ -23,13 +23,25 @@ impl Store {
             };
             let index = index.value();
             let missing = |what: &str| StoreError::Corrupt(format!("leaf {index} has no {what}"));
-            let entries = transaction.open_table(tables::ENTRIES)?;
-            let entry = entries.get(index)?.ok_or_else(|| missing("entry"))?.value().to_vec();
-            let records = transaction.open_table(tables::RECORDS)?;
-            let row = records.get(index)?.ok_or_else(|| missing("record"))?;
-            let RecordRow { agent, session, nonce, record } = RecordRow::decode(row.value())?;
-            let opening = transaction.open_table(tables::OPENINGS)?.get(index)?.map(|bytes| bytes.value().to_vec());
-            Ok(Some(LeafRow { index, agent, session, entry, record, nonce, opening }))
+            let row = transaction.open_table(tables::LEAVES)?.get(index)?.ok_or_else(|| missing("row"))?;
+            let Leaf { agent, session, nonce, entry, record, opening, .. } = Leaf::decode(row.value())?;
+            let opening = match opening {
+                Opening::None => None,
+                Opening::Inline(bytes) => Some(bytes.to_vec()),
+                Opening::Apart => {
+                    let apart = transaction.open_table(tables::OPENINGS)?.get(index)?;
+                    Some(apart.ok_or_else(|| missing("opening"))?.value().to_vec())
+                }
+            };
+            Ok(Some(LeafRow {
+                index,
+                agent,
+                session,
+                entry: entry.to_vec(),
+                record: record.to_owned(),
+                nonce,
+                opening,
+            }))
         })
     }
 
@@ -38,13 +50,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::OutOfRange`] unless `index < size` and `size` is at most the log's; and as of every read.
     pub fn inclusion_proof(&self, index: u64, size: u64) -> Result<Vec<Hash>, StoreError> {
-        let head = self.head().size;
-        if index >= size || size > head {
-            return Err(StoreError::OutOfRange { from: index, to: size, size: head });
-        }
-        self.disk().read(|transaction| {
-            let tiles = transaction.open_table(tables::TILES)?;
-            gavel_log::inclusion_proof(&StoredTiles(&tiles), index, size).map_err(tree_error)
+        self.disk().read_log(|transaction, head| {
+            if index >= size || size > head.size {
+                return Err(StoreError::OutOfRange { from: index, to: size, size: head.size });
+            }
+            let table = transaction.open_table(tables::TILES)?;
+            let tiles = Tiles { full: FullTiles(&table), edge: &head.edge };
+            gavel_log::inclusion_proof(&tiles, index, size).map_err(tree_error)
         })
     }
 
@@ -54,13 +66,13 @@ impl Store {
     /// [`StoreError::OutOfRange`] unless `from` is at least 1 and at most `to`, and `to` at most the log's size; and as
     /// of every read.
     pub fn consistency_proof(&self, from: u64, to: u64) -> Result<Vec<Hash>, StoreError> {
-        let size = self.head().size;
-        if from == 0 || from > to || to > size {
-            return Err(StoreError::OutOfRange { from, to, size });
-        }
-        self.disk().read(|transaction| {
-            let tiles = transaction.open_table(tables::TILES)?;
-            gavel_log::consistency_proof(&StoredTiles(&tiles), from, to).map_err(tree_error)
+        self.disk().read_log(|transaction, head| {
+            if from == 0 || from > to || to > head.size {
+                return Err(StoreError::OutOfRange { from, to, size: head.size });
+            }
+            let table = transaction.open_table(tables::TILES)?;
+            let tiles = Tiles { full: FullTiles(&table), edge: &head.edge };
+            gavel_log::consistency_proof(&tiles, from, to).map_err(tree_error)
         })
     }
 
@@ -72,7 +84,10 @@ impl Store {
         if width == 0 {
             return Ok(None);
         }
-        self.disk().read(|transaction| StoredTiles(&transaction.open_table(tables::TILES)?).prefix(id, width))
+        self.disk().read_log(|transaction, head| {
+            let table = transaction.open_table(tables::TILES)?;
+            Tiles { full: FullTiles(&table), edge: &head.edge }.prefix(id, width)
+        })
     }
 
     /// The entries with indices from `from` up to, but not including, `to`; at most [`MAX_ENTRIES`].
@@ -86,10 +101,10 @@ impl Store {
             return Err(StoreError::OutOfRange { from, to, size });
         }
         self.disk().read(|transaction| {
-            let entries = transaction.open_table(tables::ENTRIES)?;
-            let found: Vec<Vec<u8>> = entries
+            let leaves = transaction.open_table(tables::LEAVES)?;
+            let found: Vec<Vec<u8>> = leaves
                 .range(from..to)?
-                .map(|entry| Ok(entry?.1.value().to_vec()))
+                .map(|leaf| Ok(Leaf::decode(leaf?.1.value())?.entry.to_vec()))
                 .collect::<Result<_, StoreError>>()?;
             if u64::try_from(found.len()) == Ok(to - from) {
                 Ok(found)

@@ -1,6 +1,6 @@
 //! Reading turns and messages.
 
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
+use redb::{ReadTransaction, ReadableTable};
 
 use super::MAX_PAGE;
 use crate::error::StoreError;
@@ -8,8 +8,8 @@ use crate::id::{AgentId, MessageId, SessionId};
 use crate::message::{MessagePosition, MessageRow, StoredMessage, TurnPart};
 use crate::row;
 use crate::store::Store;
-use crate::tables::{self, MessageKey, Row};
-use crate::turn::{OpenTurn, TurnRow};
+use crate::tables::{self, PartKey, TURN};
+use crate::turn::{Exchange, OpenTurn, TurnRow, TurnState};
 
 /// Most turns that [`Store::history`] looks back over, fit for a prompt or not.
 pub const MAX_LOOKBACK: usize = 4096;
@@ -21,12 +21,12 @@ impl Store {
     /// As of every read.
     pub fn open_turns(&self) -> Result<Vec<OpenTurn>, StoreError> {
         self.disk().read(|transaction| {
-            let turns = transaction.open_table(tables::TURNS)?;
             let mut open = Vec::new();
             for entry in transaction.open_table(tables::OPEN_TURNS)?.iter()? {
                 let (key, data) = entry?;
-                let row: TurnRow = tables::row(&turns, key.value(), "turns")?
-                    .ok_or_else(|| StoreError::Corrupt(format!("open turn {} has no row", key.value().1)))?;
+                let (session, turn) = key.value();
+                let row = read_turn(transaction, session, turn)?
+                    .ok_or_else(|| StoreError::Corrupt(format!("open turn {turn} has no row")))?;
                 let TurnRow { agent, session, turn, input, answer, .. } = row;
                 open.push(OpenTurn { agent, session, turn, input, answer, data: data.value().to_vec() });
             }
@@ -43,7 +43,7 @@ impl Store {
             let Some((session, turn, _)) = place(transaction, *agent, *message)? else {
                 return Ok(None);
             };
-            tables::row(&transaction.open_table(tables::TURNS)?, (session, turn), "turns")
+            read_turn(transaction, session, turn)
         })
     }
 
@@ -56,7 +56,8 @@ impl Store {
             let Some(key) = place(transaction, *agent, *message)? else {
                 return Ok(None);
             };
-            Messages::open(transaction)?.get(key)
+            let conversations = transaction.open_table(tables::CONVERSATIONS)?;
+            conversations.get(key)?.map(|bytes| read_message(key, bytes.value())).transpose()
         })
     }
 
@@ -72,83 +73,76 @@ impl Store {
     ) -> Result<Vec<StoredMessage>, StoreError> {
         let session = session.key();
         let after = after.map_or((session, 0, 0), |after| (session, after.turn, after.part.key() + 1));
+        let limit = limit.min(MAX_PAGE);
         self.disk().read(|transaction| {
-            let messages = Messages::open(transaction)?;
+            let conversations = transaction.open_table(tables::CONVERSATIONS)?;
             let mut page = Vec::new();
-            for entry in messages.rows.range(after..=(session, u64::MAX, u8::MAX))?.take(limit.min(MAX_PAGE)) {
-                let (key, row) = entry?;
-                page.push(messages.complete(key.value(), row::decode("messages", row.value())?)?);
+            for entry in conversations.range(after..=(session, u64::MAX, u8::MAX))? {
+                if page.len() == limit {
+                    break;
+                }
+                let (key, bytes) = entry?;
+                let key = key.value();
+                if key.2 != TURN {
+                    page.push(read_message(key, bytes.value())?);
+                }
             }
             Ok(page)
         })
     }
 
-    /// The messages that a prompt of turn `below_turn` may hold: of the newest complete turns with lower numbers, at
-    /// most `max_turns`, oldest first. Blocked, failed and interrupted turns are left out; at most [`MAX_LOOKBACK`]
-    /// turns are looked at.
+    /// The turns of a session behind number `after`, oldest first: as far back as the newest `max_turns` of them that fit
+    /// a prompt reach, and at most [`MAX_LOOKBACK`].
     ///
     /// # Errors
     /// As of every read.
-    pub fn history(
-        &self,
-        session: &SessionId,
-        below_turn: u64,
-        max_turns: usize,
-    ) -> Result<Vec<StoredMessage>, StoreError> {
+    pub fn history(&self, session: &SessionId, after: u64, max_turns: usize) -> Result<Vec<Exchange>, StoreError> {
         let session = session.key();
+        let first = after.saturating_add(1);
         self.disk().read(|transaction| {
-            let turns = transaction.open_table(tables::TURNS)?;
-            let mut fit = Vec::new();
-            for entry in turns.range((session, 0)..(session, below_turn))?.rev().take(MAX_LOOKBACK) {
-                if fit.len() == max_turns {
+            let conversations = transaction.open_table(tables::CONVERSATIONS)?;
+            let (mut exchanges, mut of_turn, mut fit) = (Vec::new(), Vec::new(), 0);
+            // From behind, a turn's messages come before its own row, which says whether they are wanted.
+            for entry in conversations.range((session, first, TURN)..=(session, u64::MAX, u8::MAX))?.rev() {
+                if exchanges.len() == MAX_LOOKBACK || fit == max_turns {
                     break;
                 }
-                let turn: TurnRow = row::decode("turns", entry?.1.value())?;
+                let (key, bytes) = entry?;
+                if key.value().2 != TURN {
+                    of_turn.push((key.value(), bytes));
+                    continue;
+                }
+                let turn: TurnRow = row::decode("turns", bytes.value())?;
+                let mut messages = Vec::new();
                 if turn.fits_a_prompt() {
-                    fit.push(turn.turn);
+                    fit += 1;
+                    for (key, bytes) in of_turn.drain(..).rev() {
+                        messages.push(read_message(key, bytes.value())?);
+                    }
                 }
+                of_turn.clear();
+                exchanges.push(Exchange { turn: turn.turn, settled: turn.state != TurnState::Open, messages });
             }
-            let messages = Messages::open(transaction)?;
-            let mut history = Vec::with_capacity(fit.len() * 2);
-            for turn in fit.into_iter().rev() {
-                for part in [TurnPart::Input, TurnPart::Answer] {
-                    history.extend(messages.get((session, turn, part.key()))?);
-                }
-            }
-            Ok(history)
+            exchanges.reverse();
+            Ok(exchanges)
         })
     }
 }
 
-fn place(transaction: &ReadTransaction, agent: AgentId, message: MessageId) -> Result<Option<MessageKey>, StoreError> {
+fn place(transaction: &ReadTransaction, agent: AgentId, message: MessageId) -> Result<Option<PartKey>, StoreError> {
     let places = transaction.open_table(tables::MESSAGE_PLACES)?;
     Ok(places.get((agent.key(), message.key()))?.map(|place| place.value()))
 }
 
-/// The two tables that hold messages.
-struct Messages {
-    rows: ReadOnlyTable<MessageKey, Row>,
-    contents: ReadOnlyTable<MessageKey, &'static [u8]>,
+fn read_turn(transaction: &ReadTransaction, session: u128, turn: u64) -> Result<Option<TurnRow>, StoreError> {
+    tables::row(&transaction.open_table(tables::CONVERSATIONS)?, (session, turn, TURN), "turns")
 }
 
-impl Messages {
-    fn open(transaction: &ReadTransaction) -> Result<Self, StoreError> {
-        Ok(Self {
-            rows: transaction.open_table(tables::MESSAGES)?,
-            contents: transaction.open_table(tables::CONTENTS)?,
-        })
-    }
-
-    fn get(&self, key: MessageKey) -> Result<Option<StoredMessage>, StoreError> {
-        let row: Option<MessageRow> = tables::row(&self.rows, key, "messages")?;
-        row.map(|row| self.complete(key, row)).transpose()
-    }
-
-    fn complete(&self, key: MessageKey, row: MessageRow) -> Result<StoredMessage, StoreError> {
-        let (session, turn, part) = key;
-        let damaged = |why: &str| StoreError::Corrupt(format!("message {} {why}", row.id));
-        let part = TurnPart::from_key(part).ok_or_else(|| damaged("is no part of a turn"))?;
-        let content = self.contents.get(key)?.ok_or_else(|| damaged("has no content"))?.value().to_vec();
-        Ok(row.into_message(SessionId::from_key(session), MessagePosition { turn, part }, content))
-    }
+/// The message that stands at `key`.
+fn read_message(key: PartKey, bytes: &[u8]) -> Result<StoredMessage, StoreError> {
+    let (session, turn, part) = key;
+    let (row, content) = MessageRow::decode(bytes)?;
+    let part = TurnPart::from_key(part)
+        .ok_or_else(|| StoreError::Corrupt(format!("message {} is no part of a turn", row.id)))?;
+    Ok(row.into_message(SessionId::from_key(session), MessagePosition { turn, part }, content.to_vec()))
 }

@@ -2,9 +2,10 @@
 
 use gavel_log::record::{Enforcement, OnError};
 use gavel_log::{Hash, Origin, SigningKey};
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableTable, TableDefinition};
 
 use super::*;
+use crate::leaf::Leaf;
 use crate::{Binding, FILE_NAME, Missing, Release, User, UserRole};
 
 fn user(name: &str, token: Option<&[u8]>) -> User {
@@ -176,12 +177,12 @@ fn a_file_of_another_schema_is_refused() {
     Store::open(dir.path(), signer(), StoreOptions::default()).unwrap().close();
     let database = Database::open(dir.path().join(FILE_NAME)).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(crate::tables::META).unwrap().insert("schema", 2).unwrap();
+    transaction.open_table(crate::tables::META).unwrap().insert("schema", 1).unwrap();
     transaction.commit().unwrap();
     drop(database);
     let error = Store::open(dir.path(), signer(), StoreOptions::default()).unwrap_err();
-    assert!(matches!(error, StoreError::Schema { found: Some(2), known: 1 }));
-    assert_eq!(error.to_string(), "the database has schema 2, but this version of Gavel knows schema 1 only");
+    assert!(matches!(error, StoreError::Schema { found: Some(1), known: 2 }));
+    assert_eq!(error.to_string(), "the database has schema 1, but this version of Gavel knows schema 2 only");
 }
 
 #[test]
@@ -193,7 +194,7 @@ fn another_programs_file_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = Store::open(dir.path(), signer(), StoreOptions::default()).unwrap_err();
-    assert!(matches!(error, StoreError::Schema { found: None, known: 1 }));
+    assert!(matches!(error, StoreError::Schema { found: None, known: 2 }));
 }
 
 #[tokio::test]
@@ -222,7 +223,12 @@ async fn a_tree_that_its_checkpoint_does_not_sign_is_refused() {
     home.store.close();
     let database = Database::open(home.dir.path().join(FILE_NAME)).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(crate::tables::TILES).unwrap().insert((0, 0), [9_u8; 64].as_slice()).unwrap();
+    {
+        let mut leaves = transaction.open_table(crate::tables::LEAVES).unwrap();
+        let first = leaves.get(0).unwrap().unwrap().value().to_vec();
+        let forged = Leaf { entry: b"another", ..Leaf::decode(&first).unwrap() };
+        leaves.insert(0, forged.encode().as_slice()).unwrap();
+    }
     transaction.commit().unwrap();
     drop(database);
     let error = Store::open(home.dir.path(), signer(), StoreOptions::default()).unwrap_err();

@@ -22,13 +22,18 @@ async fn history_holds_the_newest_turns_that_went_well() {
     let open = home.store.seal_input(alice.input("q9")).await.unwrap().turn;
     alice.turn("q10", "a10", "stop").await;
 
-    let history = |below, most| texts(&home.store.history(&alice.session, below, most).unwrap());
-    assert_eq!(history(open, 100), ["q1", "a1", "q5", "a5", "q6", "a6", "q7"]);
-    assert_eq!(history(open, 2), ["q6", "a6", "q7"]);
-    assert_eq!(history(6, 100), ["q1", "a1", "q5", "a5"]);
-    assert_eq!(history(11, 1), ["q10", "a10"]);
-    assert_eq!(history(1, 100), [""; 0]);
-    assert_eq!(history(11, 0), [""; 0]);
+    let read = |after, most| home.store.history(&alice.session, after, most).unwrap();
+    let history = |after, most| said(&read(after, most));
+    assert_eq!(history(0, 100), ["q1", "a1", "q5", "a5", "q6", "a6", "q7", "q10", "a10"]);
+    assert_eq!(history(0, 3), ["q6", "a6", "q7", "q10", "a10"]);
+    assert_eq!(history(5, 100), ["q6", "a6", "q7", "q10", "a10"]);
+    assert_eq!(history(5, 1), ["q10", "a10"]);
+    assert_eq!(history(10, 100), [""; 0]);
+    assert_eq!(history(u64::MAX, 100), [""; 0]);
+    assert_eq!(history(0, 0), [""; 0]);
+    let unsettled: Vec<u64> = read(0, 100).iter().filter(|turn| !turn.settled).map(|turn| turn.turn).collect();
+    assert_eq!(unsettled, [open]);
+    assert_eq!(read(0, 100).iter().map(|turn| turn.turn).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
 }
 
 #[tokio::test]

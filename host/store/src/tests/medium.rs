@@ -1,4 +1,5 @@
-//! A disk in memory that can be told to fail, and that remembers its writes so that a crash can be replayed.
+//! Two disks in memory, for the database and for its journal, that can be told to fail, and that remember their writes
+//! so that a crash can be replayed.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -6,7 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use redb::{Builder, StorageBackend};
 
 use super::signer;
+use crate::journal::Journaled;
 use crate::{Store, StoreError, StoreOptions};
+
+/// Bytes of each half of the journal: some ten commits, so that tests see many laps of it.
+const HALF_BYTES: u64 = 512 * 1024;
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
 
 /// What was done to a disk.
 #[derive(Clone, Debug)]
@@ -16,25 +23,29 @@ enum Step {
     Sync,
 }
 
+/// What the two disks hold.
+type Contents = [Vec<u8>; 2];
+
 #[derive(Debug, Default)]
 struct State {
-    bytes: Vec<u8>,
-    steps: Vec<Step>,
+    contents: Contents,
+    /// Each with its disk.
+    steps: Vec<(usize, Step)>,
     remember: bool,
     /// Writes and flushes that still succeed.
     budget: Option<usize>,
 }
 
 impl State {
-    fn take(&mut self, step: Step) -> io::Result<()> {
+    fn take(&mut self, disk: usize, step: Step) -> io::Result<()> {
         match &mut self.budget {
             Some(0) => return Err(io::ErrorKind::StorageFull.into()),
             Some(left) => *left -= 1,
             None => {}
         }
-        apply(&mut self.bytes, &step);
+        apply(&mut self.contents[disk], &step);
         if self.remember {
-            self.steps.push(step);
+            self.steps.push((disk, step));
         }
         Ok(())
     }
@@ -54,24 +65,49 @@ fn apply(disk: &mut Vec<u8>, step: &Step) {
     }
 }
 
-/// A disk; clones are the same one.
+/// The two disks; clones are the same ones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Medium(Arc<Mutex<State>>);
 
+/// One of them.
+#[derive(Clone, Debug)]
+pub(super) struct Disk {
+    medium: Medium,
+    number: usize,
+}
+
 impl Medium {
-    fn holding(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Mutex::new(State { bytes, ..State::default() })))
+    fn holding(contents: Contents) -> Self {
+        Self(Arc::new(Mutex::new(State { contents, ..State::default() })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 
-    /// Opens the store on this disk.
+    /// Opens the store on these disks.
     pub(super) fn open(&self) -> Result<Store, StoreError> {
-        let medium = self.clone();
-        let opener = move || Builder::new().set_cache_size(1024 * 1024).create_with_backend(medium.clone());
+        let [file, journal] = self.disks();
+        let opener = move || {
+            let backend = Journaled::open(file.clone(), journal.clone(), HALF_BYTES)?;
+            Builder::new().set_cache_size(1024 * 1024).create_with_backend(backend)
+        };
         Store::open_with(Box::new(opener), signer(), StoreOptions::default())
+    }
+
+    /// The database's disk and the journal's.
+    pub(super) fn disks(&self) -> [Disk; 2] {
+        [0, 1].map(|number| Disk { medium: self.clone(), number })
+    }
+
+    /// What they hold.
+    pub(super) fn contents(&self) -> Contents {
+        self.state().contents.clone()
+    }
+
+    /// Flips a bit of a disk.
+    pub(super) fn damage(&self, disk: usize, offset: usize) {
+        self.state().contents[disk][offset] ^= 1;
     }
 
     /// Lets so many writes and flushes succeed, and none after them.
@@ -88,14 +124,14 @@ impl Medium {
     pub(super) fn remember(&self) -> Recording {
         let mut state = self.state();
         state.remember = true;
-        Recording { medium: self.clone(), before: state.bytes.clone() }
+        Recording { medium: self.clone(), before: state.contents.clone() }
     }
 }
 
-/// A disk's content at a time, and all that was done to it since.
+/// What the disks held at a time, and all that was done to them since.
 pub(super) struct Recording {
     medium: Medium,
-    before: Vec<u8>,
+    before: Contents,
 }
 
 impl Recording {
@@ -104,28 +140,41 @@ impl Recording {
         self.medium.state().steps.len()
     }
 
-    /// The disk as a power cut after `steps` steps may leave it: what was flushed is there; of each later write all,
-    /// nothing, or some beginning, as `chance` has it.
+    /// The disks as a power cut after `steps` steps may leave them: what was flushed is there; of each later write all,
+    /// nothing, some beginning, or some of its sectors, as `chance` has it.
     pub(super) fn crash(&self, steps: usize, chance: &mut Chance) -> Medium {
         let state = self.medium.state();
         let done = &state.steps[..steps];
-        let flushed = done.iter().rposition(|step| matches!(step, Step::Sync)).map_or(0, |last| last + 1);
-        let mut disk = self.before.clone();
-        done[..flushed].iter().for_each(|step| apply(&mut disk, step));
-        for step in &done[flushed..] {
-            match step {
-                Step::Write { offset, bytes } => {
-                    let kept = match chance.below(3) {
-                        0 => 0,
-                        1 => bytes.len(),
-                        _ => chance.below(bytes.len() + 1),
-                    };
-                    apply(&mut disk, &Step::Write { offset: *offset, bytes: bytes[..kept].to_vec() });
+        let mut contents = self.before.clone();
+        for (number, disk) in contents.iter_mut().enumerate() {
+            let own = |(other, _): &&(usize, Step)| *other == number;
+            let done: Vec<&Step> = done.iter().filter(own).map(|(_, step)| step).collect();
+            let flushed = done.iter().rposition(|step| matches!(step, Step::Sync)).map_or(0, |last| last + 1);
+            done[..flushed].iter().for_each(|step| apply(disk, step));
+            for step in &done[flushed..] {
+                match step {
+                    Step::Write { offset, bytes } => tear(disk, *offset, bytes, chance),
+                    other => apply(disk, other),
                 }
-                other => apply(&mut disk, other),
             }
         }
-        Medium::holding(disk)
+        Medium::holding(contents)
+    }
+}
+
+fn tear(disk: &mut Vec<u8>, offset: usize, bytes: &[u8], chance: &mut Chance) {
+    let mut keep = |offset: usize, bytes: &[u8]| apply(disk, &Step::Write { offset, bytes: bytes.to_vec() });
+    match chance.below(4) {
+        0 => {}
+        1 => keep(offset, bytes),
+        2 => keep(offset, &bytes[..chance.below(bytes.len() + 1)]),
+        _ => {
+            for (number, sector) in bytes.chunks(SECTOR).enumerate() {
+                if chance.below(2) == 0 {
+                    keep(offset + number * SECTOR, sector);
+                }
+            }
+        }
     }
 }
 
@@ -143,28 +192,34 @@ impl Chance {
     }
 }
 
-impl StorageBackend for Medium {
+impl Disk {
+    fn take(&self, step: Step) -> io::Result<()> {
+        self.medium.state().take(self.number, step)
+    }
+}
+
+impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        Ok(u64::try_from(self.state().bytes.len()).unwrap())
+        Ok(u64::try_from(self.medium.state().contents[self.number].len()).unwrap())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let offset = usize::try_from(offset).unwrap();
-        let state = self.state();
-        let found = state.bytes.get(offset..offset + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let state = self.medium.state();
+        let found = state.contents[self.number].get(offset..offset + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(found);
         Ok(())
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.state().take(Step::Resize(usize::try_from(length).unwrap()))
+        self.take(Step::Resize(usize::try_from(length).unwrap()))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.state().take(Step::Sync)
+        self.take(Step::Sync)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.state().take(Step::Write { offset: usize::try_from(offset).unwrap(), bytes: data.to_vec() })
+        self.take(Step::Write { offset: usize::try_from(offset).unwrap(), bytes: data.to_vec() })
     }
 }

@@ -4,6 +4,7 @@ mod agents;
 mod crash;
 mod group_commit;
 mod history;
+mod journal;
 mod medium;
 mod model;
 mod turns;
@@ -156,6 +157,11 @@ fn message(id: MessageId, role: Role, text: &str) -> MessageDraft {
 
 fn texts(messages: &[crate::StoredMessage]) -> Vec<String> {
     messages.iter().map(|message| String::from_utf8(message.content.clone()).unwrap()).collect()
+}
+
+/// What a prompt would repeat of these turns.
+fn said(turns: &[crate::Exchange]) -> Vec<String> {
+    turns.iter().flat_map(|turn| texts(&turn.messages)).collect()
 }
 
 /// RFC 9162 §2.1.1, by its own words.

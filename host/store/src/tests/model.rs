@@ -74,9 +74,9 @@ impl Model {
             .collect()
     }
 
-    fn history(&self, session: SessionId, below: u64) -> Vec<String> {
+    fn history(&self, session: SessionId, after: u64) -> Vec<String> {
         self.of_session(session)
-            .filter(|turn| turn.number < below)
+            .filter(|turn| turn.number > after)
             .filter_map(|turn| turn.end.as_ref().map(|end| (turn, end)))
             .filter(|(_, (_, reason, sealed))| sealed.is_some() && ["stop", "cancelled"].contains(reason))
             .flat_map(|(turn, (answer, ..))| [Some(Self::question(turn)), answer.clone()].into_iter().flatten())
@@ -195,8 +195,8 @@ fn compare(store: &Store, models: &[Model]) {
         let sessions: std::collections::BTreeSet<SessionId> = model.turns.iter().map(|turn| turn.session).collect();
         for session in sessions {
             assert_eq!(texts(&store.messages(&session, None, 1000).unwrap()), model.messages(session));
-            for below in [1, 3, u64::MAX] {
-                assert_eq!(texts(&store.history(&session, below, 1000).unwrap()), model.history(session, below));
+            for after in [0, 2, u64::MAX] {
+                assert_eq!(said(&store.history(&session, after, 1000).unwrap()), model.history(session, after));
             }
         }
     }

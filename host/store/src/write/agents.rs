@@ -63,12 +63,15 @@ pub(crate) fn start_agent(
         return Err(StoreError::SessionExists(new));
     }
 
-    if checkpoint.is_none() {
-        let session = Session { id: new, agent_id: id, wrapped_key, created_at: now, turns: 0, messages: 0 };
-        write_session(batch, &session)?;
-    }
     head.resumed_from = checkpoint.as_ref().map(|checkpoint| checkpoint.id);
-    head.session = Some(checkpoint.map_or(new, |checkpoint| checkpoint.session_id));
+    match checkpoint {
+        Some(checkpoint) => switch_session(batch, id, &mut head, checkpoint.session_id)?,
+        None => {
+            let session = Session { id: new, agent_id: id, wrapped_key, created_at: now, turns: 0, messages: 0 };
+            write_session(batch, &session)?;
+            switch_session(batch, id, &mut head, new)?;
+        }
+    }
     head.state = AgentState::Running;
     head.changed_at = now;
     write_head(batch, id, &head)?;
@@ -86,8 +89,7 @@ pub(crate) fn stop_agent(
         let last = head.last_checkpoint.ok_or(StoreError::NotFound(Missing::Checkpoint))?;
         return read_checkpoint(batch, id, last).map(Staged::unchanged);
     }
-    let session = head.session.ok_or_else(|| StoreError::Corrupt(format!("agent {id} runs without a session")))?;
-    let session = read_session(batch, id, session)?;
+    let session_id = head.session.ok_or_else(|| StoreError::Corrupt(format!("agent {id} runs without a session")))?;
     let key = (id.key(), draft.id.key());
     if batch.tables.session_checkpoints.get(&key)?.is_some() {
         return Err(StoreError::CheckpointExists(draft.id));
@@ -96,10 +98,10 @@ pub(crate) fn stop_agent(
     let checkpoint = SessionCheckpoint {
         id: draft.id,
         agent_id: id,
-        session_id: session.id,
+        session_id,
         kind: CheckpointKind::Automatic,
-        messages: session.messages,
-        turns: session.turns,
+        messages: head.messages,
+        turns: head.turns,
         created_at: draft.now,
     };
     batch.tables.session_checkpoints.insert(key, row::encode(&checkpoint)?.as_slice())?;
@@ -108,6 +110,25 @@ pub(crate) fn stop_agent(
     head.changed_at = draft.now;
     write_head(batch, id, &head)?;
     Ok(Staged::changed(checkpoint))
+}
+
+/// Makes another session the current one. What was counted of the old one goes to its row.
+fn switch_session(
+    batch: &mut Batch<'_>,
+    agent: AgentId,
+    head: &mut AgentHead,
+    id: SessionId,
+) -> Result<(), StoreError> {
+    if head.session == Some(id) {
+        return Ok(());
+    }
+    if let Some(old) = head.session {
+        let old = read_session(batch, agent, old)?;
+        write_session(batch, &Session { turns: head.turns, messages: head.messages, ..old })?;
+    }
+    let new = read_session(batch, agent, id)?;
+    (head.session, head.turns, head.messages) = (Some(id), new.turns, new.messages);
+    Ok(())
 }
 
 fn started(id: AgentId, profile: AgentProfile, head: &AgentHead) -> Result<Started, StoreError> {
@@ -128,7 +149,7 @@ pub(super) fn write_head(batch: &mut Batch<'_>, id: AgentId, head: &AgentHead) -
     Ok(())
 }
 
-/// The session, if it is this agent's.
+/// The session, if it is this agent's. What is counted of the current one is in its agent's head.
 pub(super) fn read_session(batch: &Batch<'_>, agent: AgentId, id: SessionId) -> Result<Session, StoreError> {
     tables::row(&batch.tables.sessions, id.key(), "sessions")?
         .filter(|session: &Session| session.agent_id == agent)

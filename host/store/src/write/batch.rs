@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use gavel_log::Hash;
+use gavel_log::Edge;
 use redb::WriteTransaction;
 
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::leaf::{LeafPlace, LogHead, Sealed};
 use crate::tables::Tables;
-use crate::tiles::{self, StoredTiles, tree_error};
 
 /// What a committed batch has to say to its jobs.
 pub(crate) struct Committed {
@@ -26,32 +25,33 @@ impl Committed {
 
 /// An open batch.
 ///
-/// Invariant: `leaves` are the hashes of the entries written so far, and the first of them will have index `size`.
+/// Invariant: `leaves` are what is kept of the leaves added so far, the first of them has the index `first`, and `edge`
+/// is that of the tree with all of them.
 pub(crate) struct Batch<'t> {
     pub(super) tables: Tables<'t>,
-    pub(super) size: u64,
-    pub(super) leaves: Vec<Hash>,
+    pub(super) first: u64,
+    pub(super) leaves: Vec<Vec<u8>>,
+    pub(super) edge: Edge,
 }
 
 impl<'t> Batch<'t> {
     /// An empty batch on the newest committed head.
     pub(super) fn open(transaction: &'t WriteTransaction, disk: &Disk) -> Result<Self, StoreError> {
-        Ok(Self { tables: Tables::open(transaction)?, size: disk.head().size, leaves: Vec::new() })
+        let edge = disk.head().edge.clone();
+        Ok(Self { tables: Tables::open(transaction)?, first: edge.size(), leaves: Vec::new(), edge })
     }
 
-    /// Appends the leaves to the tree and stores its signed head, which is to be made known after the commit.
-    /// None if there are no leaves.
+    /// Stores the leaves with the head that they make, which is to be made known after the commit. None if there are
+    /// no leaves.
     pub(super) fn finish(mut self, disk: &Disk) -> Result<Option<LogHead>, StoreError> {
-        if self.leaves.is_empty() {
+        let Some(last) = self.leaves.last_mut() else {
             return Ok(None);
+        };
+        let head = disk.sign(self.edge);
+        last.extend_from_slice(head.checkpoint.as_bytes());
+        for (index, leaf) in (self.first..).zip(&self.leaves) {
+            self.tables.leaves.insert(index, leaf.as_slice())?;
         }
-        let appended =
-            gavel_log::append(&StoredTiles(&self.tables.tiles), self.size, &self.leaves).map_err(tree_error)?;
-        for (id, hashes) in &appended.tiles {
-            self.tables.tiles.insert((id.level, id.index), tiles::to_bytes(hashes).as_slice())?;
-        }
-        let head = disk.sign(appended.size, appended.root);
-        self.tables.signed_heads.insert(head.size, &*head.checkpoint)?;
         Ok(Some(head))
     }
 }

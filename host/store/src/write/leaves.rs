@@ -6,7 +6,8 @@ use super::batch::Batch;
 use crate::agent::AgentHead;
 use crate::error::StoreError;
 use crate::id::{AgentId, SessionId};
-use crate::leaf::{LeafDraft, LeafPlace, RecordRow};
+use crate::leaf::{INLINE_OPENING_BYTES, Leaf, LeafDraft, LeafPlace, Opening};
+use crate::tiles;
 
 /// Whose record it is.
 #[derive(Clone, Copy)]
@@ -24,25 +25,31 @@ pub(super) fn add_leaf(
 ) -> Result<LeafPlace, StoreError> {
     let record = record_hash(&draft.nonce, &draft.record);
     let entry = Entry { chain: head.chain, seq: head.seq, prev: head.prev, record };
-    let place = LeafPlace { hash: entry.leaf_hash(), index: next_index(batch)?, seq: head.seq };
+    let place = LeafPlace { hash: entry.leaf_hash(), index: batch.edge.size(), seq: head.seq };
 
+    let opening = match draft.opening.as_deref() {
+        None => Opening::None,
+        Some(opening) if opening.len() <= INLINE_OPENING_BYTES => Opening::Inline(opening),
+        Some(opening) => {
+            batch.tables.openings.insert(place.index, opening)?;
+            Opening::Apart
+        }
+    };
+    let leaf = Leaf {
+        agent: of.agent,
+        session: of.session,
+        nonce: draft.nonce,
+        entry: &entry.to_bytes(),
+        record: &draft.record,
+        opening,
+        checkpoint: None,
+    };
+    batch.leaves.push(leaf.encode());
     batch.tables.leaf_index.insert(place.hash.as_bytes(), place.index)?;
-    batch.tables.entries.insert(place.index, entry.to_bytes().as_slice())?;
-    let row = RecordRow::encode(of.agent, of.session, draft);
-    batch.tables.records.insert(place.index, row.as_slice())?;
-    if let Some(opening) = &draft.opening {
-        batch.tables.openings.insert(place.index, opening.as_slice())?;
+    for (id, hashes) in batch.edge.push(place.hash).map_err(|error| StoreError::Tree(error.to_string()))? {
+        batch.tables.tiles.insert((id.level, id.index), tiles::to_bytes(&hashes).as_slice())?;
     }
-
-    batch.leaves.push(place.hash);
     head.seq += 1;
     head.prev = place.hash;
     Ok(place)
-}
-
-fn next_index(batch: &Batch<'_>) -> Result<u64, StoreError> {
-    u64::try_from(batch.leaves.len())
-        .ok()
-        .and_then(|added| batch.size.checked_add(added))
-        .ok_or_else(|| StoreError::Tree("the log is full".into()))
 }

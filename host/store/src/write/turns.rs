@@ -1,5 +1,7 @@
 //! Writing turns: the hot path.
 
+use std::sync::Arc;
+
 use gavel_log::Hash;
 use redb::ReadableTable;
 use serde::Deserialize;
@@ -8,24 +10,27 @@ use super::agents::{read_head, read_session, write_head, write_session};
 use super::batch::Batch;
 use super::job::Staged;
 use super::leaves::{Subject, add_leaf};
-use crate::agent::AgentState;
+use crate::agent::{AgentState, Session};
 use crate::error::{Missing, StoreError};
 use crate::id::{AgentId, MessageId, SessionId};
-use crate::leaf::{LeafDraft, LeafPlace, Sealed};
+use crate::leaf::{Leaf, LeafDraft, LeafPlace, Sealed};
 use crate::message::{MessageDraft, MessageRow, TurnPart};
 use crate::row;
-use crate::tables::{self, MessageKey};
+use crate::tables::{self, PartKey, TURN};
 use crate::turn::{BLOCKED, InputFate, InputSeal, InputSealed, OutputSeal, OutputSealed, TurnRow, TurnState, Usage};
 
 /// Seals an input, which begins its turn.
 pub(crate) fn seal_input(batch: &mut Batch<'_>, seal: &InputSeal) -> Result<Staged<InputSealed>, StoreError> {
     let of = Subject { agent: seal.agent, session: seal.session };
     let mut head = read_head(batch, seal.agent)?;
-    let mut session = read_session(batch, seal.agent, seal.session)?;
+    let current = head.session == Some(seal.session);
+    if !current {
+        read_session(batch, seal.agent, seal.session)?;
+    }
     if head.state != AgentState::Running {
         return Err(StoreError::AgentNotRunning(seal.agent));
     }
-    if head.session != Some(seal.session) {
+    if !current {
         return Err(StoreError::SessionEnded(seal.session));
     }
     for id in [seal.input, seal.answer] {
@@ -36,9 +41,9 @@ pub(crate) fn seal_input(batch: &mut Batch<'_>, seal: &InputSeal) -> Result<Stag
     let judged =
         seal.earlier.iter().map(|draft| judged_message(batch, seal.agent, draft)).collect::<Result<Vec<_>, _>>()?;
 
-    session.turns += 1;
-    session.messages += 1;
-    let turn = session.turns;
+    head.turns += 1;
+    head.messages += 1;
+    let turn = head.turns;
     let mut earlier = Vec::with_capacity(seal.earlier.len());
     for (draft, message) in seal.earlier.iter().zip(judged) {
         let place = add_leaf(batch, &mut head, of, draft)?;
@@ -49,7 +54,6 @@ pub(crate) fn seal_input(batch: &mut Batch<'_>, seal: &InputSeal) -> Result<Stag
     }
     let leaf = add_leaf(batch, &mut head, of, &seal.leaf)?;
     write_head(batch, seal.agent, &head)?;
-    write_session(batch, &session)?;
     begin_turn(batch, seal, turn, leaf)?;
     Ok(Staged::Changed(Box::new(move |committed| InputSealed {
         turn,
@@ -93,7 +97,8 @@ fn begin_turn(batch: &mut Batch<'_>, seal: &InputSeal, turn: u64, leaf: LeafPlac
 pub(crate) fn seal_output(batch: &mut Batch<'_>, seal: &OutputSeal) -> Result<Staged<OutputSealed>, StoreError> {
     let of = Subject { agent: seal.agent, session: seal.session };
     let mut head = read_head(batch, seal.agent)?;
-    let mut session = read_session(batch, seal.agent, seal.session)?;
+    let former =
+        if head.session == Some(seal.session) { None } else { Some(read_session(batch, seal.agent, seal.session)?) };
     let mut turn = read_turn(batch, seal.session, seal.turn)?;
     if let Some(leaf) = turn.output_leaf {
         return sealed_before(batch, turn.also, leaf);
@@ -112,15 +117,17 @@ pub(crate) fn seal_output(batch: &mut Batch<'_>, seal: &OutputSeal) -> Result<St
         also.push(add_leaf(batch, &mut head, of, draft)?);
     }
     let leaf = add_leaf(batch, &mut head, of, &seal.leaf)?;
-    write_head(batch, seal.agent, &head)?;
     if let Some(answer) = &seal.answer {
         let key = (seal.session.key(), seal.turn, TurnPart::Answer.key());
         let reason = Some(seal.end.finish_reason.clone());
         let leaves = also.iter().chain([&leaf]).map(|place| place.hash).collect();
         write_message(batch, key, answer, reason, &answer.content, leaves)?;
-        session.messages += 1;
-        write_session(batch, &session)?;
+        match former {
+            Some(session) => write_session(batch, &Session { messages: session.messages + 1, ..session })?,
+            None => head.messages += 1,
+        }
     }
+    write_head(batch, seal.agent, &head)?;
     batch.tables.open_turns.remove((seal.session.key(), seal.turn))?;
     turn.state = TurnState::Complete;
     turn.finish_reason = Some(seal.end.finish_reason.clone());
@@ -136,22 +143,27 @@ pub(crate) fn seal_output(batch: &mut Batch<'_>, seal: &OutputSeal) -> Result<St
 
 /// The seal that was given before: with the checkpoint of the commit that holds the leaf.
 fn sealed_before(batch: &Batch<'_>, also: Vec<LeafPlace>, leaf: LeafPlace) -> Result<Staged<OutputSealed>, StoreError> {
-    if leaf.index >= batch.size {
+    if leaf.index >= batch.first {
         return Ok(Staged::Unchanged(Box::new(move |committed| OutputSealed {
             also: also.into_iter().map(|place| committed.seal(place)).collect(),
             sealed: committed.seal(leaf),
         })));
     }
-    let mut heads = batch.tables.signed_heads.range(leaf.index + 1..)?;
-    let (_, note) = heads
-        .next()
-        .transpose()?
-        .ok_or_else(|| StoreError::Corrupt(format!("no checkpoint covers leaf {}", leaf.index)))?;
-    let note: std::sync::Arc<str> = note.value().into();
+    let note = checkpoint_over(batch, leaf.index)?;
     Ok(Staged::unchanged(OutputSealed {
         also: also.into_iter().map(|place| Sealed::new(place, note.clone())).collect(),
         sealed: Sealed::new(leaf, note),
     }))
+}
+
+/// The signed head of the commit that holds a leaf.
+fn checkpoint_over(batch: &Batch<'_>, leaf: u64) -> Result<Arc<str>, StoreError> {
+    for row in batch.tables.leaves.range(leaf..)? {
+        if let Some(note) = Leaf::decode(row?.1.value())?.checkpoint {
+            return Ok(note.into());
+        }
+    }
+    Err(StoreError::Corrupt(format!("no checkpoint covers leaf {leaf}")))
 }
 
 /// Notes the digest of the bindings that have let these messages pass, so that they need not judge them again.
@@ -180,7 +192,7 @@ struct Judged {
 }
 
 /// Where the message is stored that a record judges; none for the system prompt and for what is not kept here.
-fn judged_message(batch: &Batch<'_>, agent: AgentId, draft: &LeafDraft) -> Result<Option<MessageKey>, StoreError> {
+fn judged_message(batch: &Batch<'_>, agent: AgentId, draft: &LeafDraft) -> Result<Option<PartKey>, StoreError> {
     let named = serde_json::from_str(&draft.record).ok().and_then(|judged: Judged| judged.message);
     match named.and_then(|id| id.parse().ok()) {
         Some(id) => stored_place(batch, agent, id),
@@ -188,31 +200,35 @@ fn judged_message(batch: &Batch<'_>, agent: AgentId, draft: &LeafDraft) -> Resul
     }
 }
 
-fn place_of(batch: &Batch<'_>, agent: AgentId, id: MessageId) -> Result<Option<MessageKey>, StoreError> {
+fn place_of(batch: &Batch<'_>, agent: AgentId, id: MessageId) -> Result<Option<PartKey>, StoreError> {
     Ok(batch.tables.message_places.get((agent.key(), id.key()))?.map(|place| place.value()))
 }
 
 /// The place of a message that is stored already (an answer's place is known before its row is there) and that can
 /// be read: so a damaged row is found before anything is written.
-fn stored_place(batch: &Batch<'_>, agent: AgentId, id: MessageId) -> Result<Option<MessageKey>, StoreError> {
+fn stored_place(batch: &Batch<'_>, agent: AgentId, id: MessageId) -> Result<Option<PartKey>, StoreError> {
     let Some(key) = place_of(batch, agent, id)? else {
         return Ok(None);
     };
     Ok(read_message(batch, key)?.map(|_| key))
 }
 
-fn read_message(batch: &Batch<'_>, key: MessageKey) -> Result<Option<MessageRow>, StoreError> {
-    tables::row(&batch.tables.messages, key, "messages")
+fn read_message(batch: &Batch<'_>, key: PartKey) -> Result<Option<(MessageRow, Vec<u8>)>, StoreError> {
+    let Some(bytes) = batch.tables.conversations.get(key)? else {
+        return Ok(None);
+    };
+    let (row, content) = MessageRow::decode(bytes.value())?;
+    Ok(Some((row, content.to_vec())))
 }
 
-fn write_place(batch: &mut Batch<'_>, agent: AgentId, id: MessageId, key: MessageKey) -> Result<(), StoreError> {
+fn write_place(batch: &mut Batch<'_>, agent: AgentId, id: MessageId, key: PartKey) -> Result<(), StoreError> {
     batch.tables.message_places.insert((agent.key(), id.key()), key)?;
     Ok(())
 }
 
 fn write_message(
     batch: &mut Batch<'_>,
-    key: MessageKey,
+    key: PartKey,
     draft: &MessageDraft,
     ended: Option<String>,
     content: &[u8],
@@ -226,28 +242,24 @@ fn write_message(
         judged: draft.judged,
         created_at: draft.created_at,
     };
-    batch.tables.messages.insert(key, row::encode(&row)?.as_slice())?;
-    batch.tables.contents.insert(key, content)?;
+    batch.tables.conversations.insert(key, row.encode(content)?.as_slice())?;
     Ok(())
 }
 
-fn change_message(
-    batch: &mut Batch<'_>,
-    key: MessageKey,
-    change: impl FnOnce(&mut MessageRow),
-) -> Result<(), StoreError> {
-    if let Some(mut message) = read_message(batch, key)? {
+fn change_message(batch: &mut Batch<'_>, key: PartKey, change: impl FnOnce(&mut MessageRow)) -> Result<(), StoreError> {
+    if let Some((mut message, content)) = read_message(batch, key)? {
         change(&mut message);
-        batch.tables.messages.insert(key, row::encode(&message)?.as_slice())?;
+        batch.tables.conversations.insert(key, message.encode(&content)?.as_slice())?;
     }
     Ok(())
 }
 
 fn read_turn(batch: &Batch<'_>, session: SessionId, turn: u64) -> Result<TurnRow, StoreError> {
-    tables::row(&batch.tables.turns, (session.key(), turn), "turns")?.ok_or(StoreError::NotFound(Missing::Turn(turn)))
+    tables::row(&batch.tables.conversations, (session.key(), turn, TURN), "turns")?
+        .ok_or(StoreError::NotFound(Missing::Turn(turn)))
 }
 
 fn write_turn(batch: &mut Batch<'_>, row: &TurnRow) -> Result<(), StoreError> {
-    batch.tables.turns.insert((row.session.key(), row.turn), row::encode(row)?.as_slice())?;
+    batch.tables.conversations.insert((row.session.key(), row.turn, TURN), row::encode(row)?.as_slice())?;
     Ok(())
 }

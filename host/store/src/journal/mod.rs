@@ -1,0 +1,351 @@
+//! A write-ahead journal below redb: a flush costs one sequential write instead of one for each scattered page.
+//!
+//! redb flushes a commit's pages where they lie. On a virtual or metered disk each costs an I/O of its own, and they
+//! are most of a commit's time. Here a flush writes what was written since the last one once more, side by side, into a
+//! journal, and flushes that alone; the pages in the file are flushed later, off the path, before the journal's space is
+//! used again. redb sees an ordinary file: what it flushed is there after a crash, what it had not may be.
+//!
+//! The journal has two halves. Records fill one while the file is flushed of what the other one holds. Invariants:
+//! - A half is written over only when the newest record says that none of its records is needed. So the records
+//!   from that number on are always whole, and a replay of them, in order, gives the file of the last flush.
+//! - Each half keeps room for a record without steps, which can say so where no other has.
+
+mod record;
+
+use std::fmt;
+use std::io;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use redb::{BackendError, StorageBackend};
+
+use record::{Draft, HEADER_BYTES, MAGIC, Record};
+
+/// Bytes of each half. A commit's record has some 60 KiB with one client.
+pub(crate) const HALF_BYTES: u64 = 8 << 20;
+/// The journal grows by so many bytes at a time: what lies inside the file is flushed without touching its metadata.
+const GROWTH_BYTES: u64 = 1 << 20;
+
+/// A database file behind a journal.
+pub(crate) struct Journaled<B> {
+    file: Arc<B>,
+    journal: B,
+    half_bytes: u64,
+    state: Mutex<State>,
+}
+
+/// Where the journal stands.
+struct State {
+    /// What was written since the last flush.
+    draft: Draft,
+    /// More was written since the last flush than a half holds: the draft lacks some of it.
+    overflown: bool,
+    /// The number of the next record.
+    number: u64,
+    /// The file has all that records with lower numbers hold.
+    needed: u64,
+    /// What the newest record says of that.
+    declared: u64,
+    half: Half,
+    /// Where the next record goes, from the half's beginning.
+    at: u64,
+    /// The number of the half's first record.
+    first: u64,
+    /// Bytes that the journal has.
+    length: u64,
+    /// The flush of the file of all records below a number.
+    flush: Option<JoinHandle<io::Result<u64>>>,
+    /// A flush has failed: what of it is on the disk is not known before the journal has been replayed.
+    broken: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Lower,
+    Upper,
+}
+
+impl Half {
+    fn other(self) -> Self {
+        match self {
+            Self::Lower => Self::Upper,
+            Self::Upper => Self::Lower,
+        }
+    }
+
+    fn start(self, half_bytes: u64) -> u64 {
+        match self {
+            Self::Lower => 0,
+            Self::Upper => half_bytes,
+        }
+    }
+}
+
+impl<B: StorageBackend> Journaled<B> {
+    /// Replays the journal, so that the file is as it was last flushed. Nobody else may have either open.
+    ///
+    /// # Errors
+    /// Those of the disk, and [`io::ErrorKind::InvalidData`] for a journal that has lost records that are needed.
+    pub(crate) fn open(file: B, journal: B, half_bytes: u64) -> io::Result<Self> {
+        let length = journal.len()?;
+        let mut state = State {
+            draft: Draft::new(),
+            overflown: false,
+            number: 1,
+            needed: 1,
+            declared: 1,
+            half: Half::Lower,
+            at: 0,
+            first: 1,
+            length,
+            flush: None,
+            broken: false,
+        };
+        let lower = read_half(&journal, Half::Lower, half_bytes, length)?;
+        let upper = read_half(&journal, Half::Upper, half_bytes, length)?;
+        let halves = [(Half::Lower, records(&lower)), (Half::Upper, records(&upper))];
+        let newest = halves
+            .iter()
+            .filter_map(|(half, (records, _))| Some((*half, records.last()?, records)))
+            .max_by_key(|(_, last, _)| last.number);
+        if let Some((half, last, records)) = newest {
+            if halves.iter().any(|(_, (_, rest))| holds_newer(rest, last.number)) {
+                return Err(lost_records());
+            }
+            replay(&file, last, halves.iter().flat_map(|(_, (records, _))| records))?;
+            state.half = half;
+            state.number = last.number + 1;
+            state.needed = state.number;
+            state.declared = last.needed;
+            state.first = records.first().map_or(state.number, |first| first.number);
+            state.at = records.iter().map(|record| record.len() as u64).sum();
+        }
+        Ok(Self { file: Arc::new(file), journal, half_bytes, state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a step for the next flush.
+    fn note(&self, bytes: usize, add: impl FnOnce(&mut Draft) -> io::Result<()>) -> io::Result<()> {
+        let mut state = self.state();
+        if state.overflown || state.draft.len() + bytes + STEP_BYTES > self.largest() {
+            state.overflown = true;
+            state.draft.clear();
+            return Ok(());
+        }
+        add(&mut state.draft)
+    }
+
+    /// Bytes of the largest record.
+    fn largest(&self) -> usize {
+        usize::try_from(self.half_bytes).unwrap_or(usize::MAX) - HEADER_BYTES
+    }
+
+    /// Makes durable what was written since the last flush.
+    fn flush(&self, state: &mut State) -> io::Result<()> {
+        if state.overflown {
+            // Too much for the journal: flushed where it lies. The record without steps that follows says so.
+            state.collect(true)?;
+            self.file.sync_data()?;
+            state.overflown = false;
+            state.needed = state.number;
+        } else if state.draft.is_empty() {
+            return Ok(());
+        }
+        self.append(state)
+    }
+
+    /// Writes the draft as the next record, and flushes the journal.
+    fn append(&self, state: &mut State) -> io::Result<()> {
+        if state.at + (state.draft.len() + HEADER_BYTES) as u64 > self.half_bytes {
+            self.turn(state)?;
+        }
+        state.collect(false)?;
+        self.put(state)
+    }
+
+    fn put(&self, state: &mut State) -> io::Result<()> {
+        let start = state.half.start(self.half_bytes) + state.at;
+        let record = state.draft.finish(state.number, state.needed);
+        let length = record.len() as u64;
+        self.journal.write(start, record)?;
+        let end = start + length;
+        if end > state.length {
+            let grown = end.next_multiple_of(GROWTH_BYTES).min(self.half_bytes * 2);
+            let zeros = usize::try_from(grown - end).unwrap_or(0);
+            self.journal.write(end, &vec![0; zeros])?;
+            state.length = grown;
+        }
+        self.journal.sync_data()?;
+        state.draft.clear();
+        state.at += length;
+        state.declared = state.needed;
+        state.number += 1;
+        Ok(())
+    }
+
+    /// Goes on to the other half, and has the file flushed of what this one holds.
+    fn turn(&self, state: &mut State) -> io::Result<()> {
+        state.collect(true)?;
+        if state.declared < state.first {
+            let draft = std::mem::replace(&mut state.draft, Draft::new());
+            let said = self.put(state);
+            state.draft = draft;
+            said?;
+        }
+        let (file, below) = (Arc::clone(&self.file), state.number);
+        let flush = move || file.sync_data().map(|()| below);
+        state.flush = Some(std::thread::Builder::new().name("gavel-store-flush".into()).spawn(flush)?);
+        state.half = state.half.other();
+        state.first = state.number;
+        state.at = 0;
+        Ok(())
+    }
+}
+
+/// Bytes of a step besides its data.
+const STEP_BYTES: usize = 8 + 4;
+
+impl State {
+    /// Takes note of a flush of the file that has ended, or waits for it.
+    fn collect(&mut self, wait: bool) -> io::Result<()> {
+        match self.flush.take_if(|flush| wait || flush.is_finished()) {
+            Some(flush) => {
+                self.needed = flush.join().map_err(|_| io::Error::other("the flush of the database panicked"))??;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn read_half(journal: &impl StorageBackend, half: Half, half_bytes: u64, length: u64) -> io::Result<Vec<u8>> {
+    let start = half.start(half_bytes);
+    let bytes = length.saturating_sub(start).min(half_bytes);
+    let mut read = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
+    if !read.is_empty() {
+        journal.read(start, &mut read)?;
+    }
+    Ok(read)
+}
+
+/// The records of a half from its beginning on, and what lies behind them: a record that was torn, and what is left of
+/// an older lap, which has lower numbers.
+fn records(half: &[u8]) -> (Vec<Record<'_>>, &[u8]) {
+    let mut records: Vec<Record<'_>> = Vec::new();
+    let mut rest = half;
+    while let Some(record) = Record::read(rest) {
+        if records.last().is_some_and(|last| record.number != last.number + 1) {
+            break;
+        }
+        rest = rest.get(record.len()..).unwrap_or_default();
+        records.push(record);
+    }
+    (records, rest)
+}
+
+/// Whether a record with a higher number lies in there: then one before it is damaged, not torn.
+fn holds_newer(rest: &[u8], number: u64) -> bool {
+    let starts = memchr::memmem::find_iter(rest, &MAGIC);
+    starts.filter_map(|at| Record::read(rest.get(at..)?)).any(|record| record.number > number)
+}
+
+fn lost_records() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the database's journal has lost records")
+}
+
+/// Does again what the records from the oldest needed to the newest hold, and flushes the file.
+fn replay<'a>(
+    file: &impl StorageBackend,
+    newest: &Record<'_>,
+    records: impl Iterator<Item = &'a Record<'a>>,
+) -> io::Result<()> {
+    let needed = newest.needed..=newest.number;
+    let mut due: Vec<_> = records.filter(|record| needed.contains(&record.number)).collect();
+    due.sort_by_key(|record| record.number);
+    if !due.iter().map(|record| record.number).eq(needed) {
+        return Err(lost_records());
+    }
+    due.into_iter().try_for_each(|record| record.replay(file))?;
+    file.sync_data()
+}
+
+impl<B: StorageBackend> StorageBackend for Journaled<B> {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.note(0, |draft| {
+            draft.resize(length);
+            Ok(())
+        })
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write(offset, data)?;
+        self.note(data.len(), |draft| draft.write(offset, data))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.state();
+        if state.broken {
+            return Err(io::Error::other("an earlier flush failed"));
+        }
+        let flushed = self.flush(&mut state);
+        state.broken = flushed.is_err();
+        flushed
+    }
+
+    /// Leaves a file that needs no journal, and an empty journal; unless a flush has failed, after which the journal
+    /// alone is to be trusted.
+    fn close(&self) -> io::Result<()> {
+        let mut state = self.state();
+        if !state.broken {
+            state.collect(true)?;
+            self.file.sync_data()?;
+            self.journal.set_len(0)?;
+            self.journal.sync_data()?;
+        }
+        self.file.close()?;
+        self.journal.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.query_lock_range(start, end)
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for Journaled<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journaled").field("file", &self.file).finish_non_exhaustive()
+    }
+}
