@@ -6,16 +6,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 use wasmtime_wasi_http::Error;
 
 use super::ledger::{Ledger, Stop};
 
-/// Passes frames on as they come. Nothing is buffered here: a guest that does not read slows the upstream.
+/// Most bytes of frames that are joined.
+const JOINED_BYTES: usize = 64 << 10;
+
+/// What an upstream's body gives next.
+type Next = Option<Result<Frame<Bytes>, reqwest::Error>>;
+
+/// Passes frames on as they come; those that have come already as one, since each costs the guest a call. Nothing else
+/// is buffered here: a guest that does not read slows the upstream.
 pub(super) struct ResponseBody {
     upstream: reqwest::Body,
+    /// What came behind joined frames and is none to be joined.
+    held: Option<Next>,
     ledger: Arc<Ledger>,
     idle: Duration,
     silence: Pin<Box<Sleep>>,
@@ -25,7 +34,7 @@ pub(super) struct ResponseBody {
 
 impl ResponseBody {
     pub(super) fn new(upstream: reqwest::Body, ledger: Arc<Ledger>, idle: Duration) -> Self {
-        Self { upstream, ledger, idle, silence: Box::pin(sleep(idle)), waiting: false }
+        Self { upstream, held: None, ledger, idle, silence: Box::pin(sleep(idle)), waiting: false }
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
@@ -36,6 +45,35 @@ impl ResponseBody {
         ready!(self.silence.as_mut().poll(cx));
         self.ledger.note(Stop::Timeout("the upstream fell silent"));
         Poll::Ready(Error::ConnectionReadTimeout)
+    }
+
+    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        match self.held.take() {
+            Some(held) => Poll::Ready(held),
+            None => Pin::new(&mut self.upstream).poll_frame(cx),
+        }
+    }
+
+    /// A frame together with those that wait behind it.
+    fn join(&mut self, first: Frame<Bytes>, cx: &mut Context<'_>) -> Frame<Bytes> {
+        let mut joined = match first.into_data() {
+            Ok(data) => BytesMut::from(data),
+            Err(trailers) => return trailers,
+        };
+        while joined.len() < JOINED_BYTES
+            && let Poll::Ready(next) = self.poll_upstream(cx)
+        {
+            match next.map(|next| next.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => joined.extend_from_slice(&data),
+                Some(Ok(Err(trailers))) => self.held = Some(Some(Ok(trailers))),
+                Some(Err(error)) => self.held = Some(Some(Err(error))),
+                None => self.held = Some(None),
+            }
+            if self.held.is_some() {
+                break;
+            }
+        }
+        Frame::data(joined.freeze())
     }
 
     fn admit(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Error> {
@@ -52,11 +90,12 @@ impl Body for ResponseBody {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match Pin::new(&mut self.upstream).poll_frame(cx) {
+        match self.poll_upstream(cx) {
             Poll::Pending => self.poll_silence(cx).map(|error| Some(Err(error))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Ready(Some(Ok(frame))) => {
                 self.waiting = false;
+                let frame = self.join(frame, cx);
                 Poll::Ready(Some(self.admit(frame)))
             }
             Poll::Ready(Some(Err(_))) => {
@@ -67,7 +106,7 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.upstream.is_end_stream()
+        self.held.is_none() && self.upstream.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -43,10 +43,19 @@ impl From<TooLarge> for Halt {
 struct Answer {
     /// Whether a delta was sent.
     began: bool,
+    /// Text that came in the part of the body that is being read: it is sent at once with what else is in there.
+    held: Option<Held>,
     calls: Vec<ToolCall>,
     finish: Option<FinishReason>,
     usage: Option<Usage>,
     model: Option<String>,
+}
+
+/// Text of one kind that is not sent yet.
+#[derive(Debug, Default)]
+struct Held {
+    thinking: bool,
+    text: String,
 }
 
 /// Reads a stream of events to its end, sending what comes; `read` gives none at the end of the body.
@@ -60,7 +69,8 @@ pub(crate) fn stream(
         let mut event = |data: &str| answer.event(data, sink);
         match read() {
             Ok(Some(bytes)) => {
-                if let Err(halt) = parser.push(&bytes, &mut event) {
+                let halt = parser.push(&bytes, &mut event).err().or_else(|| Some(answer.flush(sink).err()?.into()));
+                if let Some(halt) = halt {
                     break halt;
                 }
             }
@@ -112,10 +122,10 @@ impl Answer {
     fn choice(&mut self, choice: Choice, sink: &mut Sink<'_>) -> Result<(), Halt> {
         let delta = choice.delta.unwrap_or_default();
         for text in [delta.reasoning_content, delta.reasoning].into_iter().flatten().take(1) {
-            self.send(&text, sink, |text| Delta::Reasoning(Reasoning { text, opaque: None }))?;
+            self.send(&text, true, sink)?;
         }
         for text in [delta.content, delta.refusal].into_iter().flatten() {
-            self.send(&text, sink, Delta::Text)?;
+            self.send(&text, false, sink)?;
         }
         for (position, piece) in delta.tool_calls.into_iter().flatten().enumerate() {
             self.call_piece(position, piece)?;
@@ -124,12 +134,27 @@ impl Answer {
         Ok(())
     }
 
-    fn send(&mut self, text: &str, sink: &mut Sink<'_>, delta: impl Fn(String) -> Delta) -> Result<(), Error> {
-        let mut rest = text;
+    fn send(&mut self, text: &str, thinking: bool, sink: &mut Sink<'_>) -> Result<(), Error> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        if self.held.as_ref().is_some_and(|held| held.thinking != thinking || held.text.len() > MAX_DELTA_BYTES) {
+            self.flush(sink)?;
+        }
+        let held = self.held.get_or_insert_with(|| Held { thinking, text: String::new() });
+        held.text.push_str(text);
+        Ok(())
+    }
+
+    /// Sends what is held.
+    fn flush(&mut self, sink: &mut Sink<'_>) -> Result<(), Error> {
+        let Some(Held { thinking, text }) = self.held.take() else { return Ok(()) };
+        let mut rest = text.as_str();
         while !rest.is_empty() {
             let (piece, tail) = rest.split_at(rest.floor_char_boundary(MAX_DELTA_BYTES));
+            let text = piece.to_owned();
             self.began = true;
-            sink.send(delta(piece.to_owned()))?;
+            sink.send(if thinking { Delta::Reasoning(Reasoning { text, opaque: None }) } else { Delta::Text(text) })?;
             rest = tail;
         }
         Ok(())
@@ -162,6 +187,9 @@ impl Answer {
 
     /// A stream that broke off after it had said why it finished is complete: only its epilogue is missing.
     fn end(mut self, halt: Halt, sink: &mut Sink<'_>) -> Result<Completion, Error> {
+        if !matches!(halt, Halt::Error(_)) {
+            self.flush(sink)?;
+        }
         let finish = match (halt, self.finish) {
             (Halt::Error(error), _) => return Err(error),
             (Halt::Rubbish(why), None) if self.began => return Err(Error::Interrupted(why)),

@@ -38,10 +38,30 @@ fn reasoning(text: &str) -> Delta {
     Delta::Reasoning(Reasoning { text: text.into(), opaque: None })
 }
 
+/// Neighbouring texts of one kind as one.
+fn joined(sent: Vec<Delta>) -> Vec<Delta> {
+    let mut joined: Vec<Delta> = Vec::new();
+    for delta in sent {
+        match (joined.last_mut(), delta) {
+            (Some(Delta::Text(text)), Delta::Text(more)) => text.push_str(&more),
+            (Some(Delta::Reasoning(thought)), Delta::Reasoning(more)) => thought.text.push_str(&more.text),
+            (_, delta) => joined.push(delta),
+        }
+    }
+    joined
+}
+
+#[test]
+fn what_comes_by_and_by_goes_on_by_and_by() {
+    let cut = HELLO.find("data: {\"choices\":[{\"index\":1").unwrap();
+    let (sent, _) = read_pieces(&[&HELLO.as_bytes()[..cut], &HELLO.as_bytes()[cut..]]);
+    assert_eq!(sent, [reasoning("hm"), text("Hé"), text("llo")]);
+}
+
 #[test]
 fn a_whole_stream() {
     let (sent, result) = read(HELLO);
-    assert_eq!(sent, [reasoning("hm"), text("Hé"), text("llo")]);
+    assert_eq!(sent, [reasoning("hm"), text("Héllo")], "what came together goes on together");
     let usage = Usage { input_tokens: 3, output_tokens: 5, reasoning_tokens: Some(2), ..Usage::default() };
     let expected = Completion { finish_reason: FinishReason::Length, usage: Some(usage), model: Some("m-1".into()) };
     assert_eq!(result, Ok(expected));
@@ -127,7 +147,8 @@ proptest! {
         at.extend([0, HELLO.len()]);
         at.sort_unstable();
         let pieces: Vec<&[u8]> = at.windows(2).map(|pair| &HELLO.as_bytes()[pair[0]..pair[1]]).collect();
-        prop_assert_eq!(read_pieces(&pieces), read(HELLO));
+        let (sent, result) = read_pieces(&pieces);
+        prop_assert_eq!((joined(sent), result), read(HELLO));
     }
 
     #[test]
