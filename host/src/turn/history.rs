@@ -5,19 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gavel_log::judged::{Edit, Message, Role, Stage};
 use gavel_log::{Hash, apply_edits};
-use gavel_store::{Agent, LeafDraft, MessageId, Store, StoredMessage};
+use gavel_store::{Agent, LeafDraft, MessageId};
 use lru::LruCache;
 
-use super::TurnError;
 use super::judge::{Judgement, SubjectFrame};
 use super::passage::Passage;
 use super::seal::RecordFrame;
+use super::transcript::Transcript;
+use super::{TurnError, Turns};
 use crate::plugins::BoundSet;
-
-/// Most turns of a prompt: the newest ones.
-const MAX_TURNS: usize = 100;
-/// Most bytes of a prompt's history: the newest messages that fit.
-const MAX_BYTES: usize = 512 << 10;
 
 /// What goes before the new message.
 pub(crate) struct Prompt {
@@ -72,51 +68,49 @@ impl Fates {
 }
 
 /// A part of a prompt before it was judged.
-struct Part {
+struct Part<'a> {
     id: Option<MessageId>,
     role: Role,
-    text: String,
+    text: &'a str,
     judged: Option<Hash>,
 }
 
 /// Reads the conversation so far.
-pub(crate) fn read(store: &Store, record: &RecordFrame, agent: &Agent) -> Result<Conversation, TurnError> {
-    let mut parts = Vec::new();
-    if let Some(prompt) = &agent.system_prompt {
-        parts.push(Part { id: None, role: Role::System, text: prompt.clone(), judged: None });
-    }
-    let stored = store.history(&record.session, u64::MAX, MAX_TURNS)?;
-    let turns = stored.iter().map(|message| message.turn).max().unwrap_or(0);
-    let mut kept = Vec::new();
-    let mut bytes = 0;
-    for message in stored.iter().rev() {
-        let text = text_of(record, message)?;
-        bytes += text.len();
-        if bytes > MAX_BYTES {
-            break;
-        }
-        if !text.is_empty() {
-            kept.push(Part { id: Some(message.id), role: message.role, text, judged: message.judged });
-        }
-    }
-    parts.extend(kept.into_iter().rev());
-    Ok(Conversation { parts, turns })
+pub(crate) fn read(turns: &Turns, record: &RecordFrame, agent: &Agent) -> Result<Conversation, TurnError> {
+    let transcript = turns.transcripts.read(&turns.store, record.session, &record.key)?;
+    Ok(Conversation { system: agent.system_prompt.clone(), transcript })
 }
 
 /// The conversation so far.
 pub(crate) struct Conversation {
-    parts: Vec<Part>,
-    /// The number of its newest complete turn.
-    pub(crate) turns: u64,
+    system: Option<String>,
+    transcript: Transcript,
 }
 
 impl Conversation {
+    /// The number of its newest complete turn.
+    pub(crate) fn turns(&self) -> u64 {
+        self.transcript.turns
+    }
+
+    /// What it consists of, oldest first.
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let system = self.system.as_deref().map(|text| Part { id: None, role: Role::System, text, judged: None });
+        let said = self.transcript.messages.iter();
+        system.into_iter().chain(said.map(|said| Part {
+            id: Some(said.id),
+            role: said.role,
+            text: &said.text,
+            judged: said.judged,
+        }))
+    }
+
     /// The prompt for a turn with these bindings.
     ///
     /// A message that they block is left out, as blocked inputs are; one that they redact is redacted. A system prompt
     /// that they block stops the turn: an agent without its instructions would be another agent.
     pub(crate) async fn prompt(
-        self,
+        &self,
         set: &Arc<BoundSet>,
         fates: &Fates,
         frame: &SubjectFrame,
@@ -125,7 +119,7 @@ impl Conversation {
         let mut prompt =
             Prompt { messages: Vec::new(), earlier: Vec::new(), fates: Vec::new(), judged: Vec::new(), blocked: false };
         let bindings = set.digest_in(record.mode);
-        for part in self.parts {
+        for part in self.parts() {
             let fate = if !set.enforces(record.mode) || part.judged == Some(bindings) {
                 Fate::Passes(Vec::new())
             } else {
@@ -137,7 +131,7 @@ impl Conversation {
             };
             match fate {
                 Fate::Passes(edits) => {
-                    let text = apply_edits(&part.text, &edits).map_err(|_| TurnError::Damaged("edits"))?;
+                    let text = apply_edits(part.text, &edits).map_err(|_| TurnError::Damaged("edits"))?;
                     prompt.messages.push(Message { role: part.role, parts: vec![text] });
                 }
                 Fate::Blocked if part.role == Role::System => prompt.blocked = true,
@@ -150,16 +144,16 @@ impl Conversation {
 
 /// Judges one part as input.
 async fn judge(
-    part: &Part,
+    part: &Part<'_>,
     key: PartKey,
     set: &Arc<BoundSet>,
     frame: &SubjectFrame,
     record: &RecordFrame,
     prompt: &mut Prompt,
 ) -> Result<Fate, TurnError> {
-    let judgement = Judgement::of(set, frame, Stage::Input, record.mode, &part.text).await;
-    let subject = frame.subject(Stage::Input, &part.text);
-    let passage = Passage::of(&judgement, &part.text);
+    let judgement = Judgement::of(set, frame, Stage::Input, record.mode, part.text).await;
+    let subject = frame.subject(Stage::Input, part.text);
+    let passage = Passage::of(&judgement, part.text);
     prompt.earlier.push(record.draft(&passage.judged(part.id, &judgement, &subject))?);
     let fate = if passage.blocked { Fate::Blocked } else { Fate::Passes(passage.edits) };
     if matches!(&fate, Fate::Passes(edits) if edits.is_empty()) {
@@ -167,12 +161,4 @@ async fn judge(
     }
     prompt.fates.push((key, fate.clone()));
     Ok(fate)
-}
-
-fn text_of(record: &RecordFrame, message: &StoredMessage) -> Result<String, TurnError> {
-    if message.content.is_empty() {
-        return Ok(String::new());
-    }
-    let text = record.key.open(message.id.to_string().as_bytes(), &message.content)?;
-    String::from_utf8(text.to_vec()).map_err(|_| TurnError::Damaged("a stored message is not UTF-8"))
 }

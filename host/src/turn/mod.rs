@@ -24,6 +24,7 @@ mod recover;
 mod run;
 mod seal;
 mod timing;
+mod transcript;
 
 use std::sync::Arc;
 
@@ -162,6 +163,7 @@ pub struct Turns {
     options: TurnOptions,
     engine: Engine,
     fates: history::Fates,
+    transcripts: transcript::Transcripts,
 }
 
 /// A turn that has all it needs.
@@ -187,7 +189,15 @@ impl Turns {
             wasmtime: gavel_sandbox::WASMTIME_VERSION.into(),
             limits: plugins.policies.limits_digest(),
         };
-        Self { plugins, store, vault, options, engine, fates: history::Fates::new() }
+        Self {
+            plugins,
+            store,
+            vault,
+            options,
+            engine,
+            fates: history::Fates::new(),
+            transcripts: transcript::Transcripts::new(),
+        }
     }
 
     /// Takes everything that a turn needs, or says why it cannot begin.

@@ -28,24 +28,29 @@ enum Ending {
 }
 
 impl Turn {
-    /// Streams the answer and ends the turn.
-    pub(super) async fn output(&self, chat: Option<ChatStream>, turn: u64) -> Result<(), TurnError> {
-        let (set, mode) = (&self.begun.set, self.record.mode);
-        let mut text = Lane::open(set, &self.subject, Stage::Output, mode).await;
-        let mut thinking = Lane::open(set, &self.subject, Stage::Reasoning, mode).await;
+    /// A lane for a stage of this turn's answer.
+    pub(super) async fn lane(&self, stage: Stage) -> Lane {
+        Lane::open(&self.begun.set, &self.subject, stage, self.record.mode).await
+    }
+
+    /// Streams the answer through its lane and ends the turn.
+    pub(super) async fn output(&self, chat: Option<ChatStream>, turn: u64, mut text: Lane) -> Result<(), TurnError> {
+        let mut thinking = None;
         let ending = match chat {
             Some(chat) => self.pump(chat, &mut text, &mut thinking).await,
             None => Ending::Failed(ProviderError::Cancelled),
         };
         self.begun.timing.pass(Point::LastDelta);
         let complete = matches!(ending, Ending::Complete(..));
-        let thought = thinking.received() > 0;
-        let thinking = thinking.finish(&self.subject, complete).await;
-        let text = text.finish(&self.subject, complete && !(thought && thinking.judgement.blocks())).await;
-        let blocked = matches!(ending, Ending::Blocked)
-            || (complete && (text.judgement.blocks() || (thought && thinking.judgement.blocks())));
+        let thinking = match thinking {
+            Some(lane) => Some(lane.finish(&self.subject, complete).await),
+            None => None,
+        };
+        let thought_blocks = thinking.as_ref().is_some_and(|thinking| thinking.judgement.blocks());
+        let text = text.finish(&self.subject, complete && !thought_blocks).await;
+        let blocked = matches!(ending, Ending::Blocked) || (complete && (text.judgement.blocks() || thought_blocks));
         let ending = if blocked { Ending::Blocked } else { ending };
-        self.end(turn, ending, text, thought.then_some(thinking)).await
+        self.end(turn, ending, text, thinking).await
     }
 
     /// An answer that may not be asked for, since the agent's system prompt is blocked.
@@ -63,7 +68,8 @@ impl Turn {
     }
 
     /// Moves deltas through the gate until the answer is over. Dropping the stream at the end drops the provider.
-    async fn pump(&self, mut chat: ChatStream, text: &mut Lane, thinking: &mut Lane) -> Ending {
+    /// Few answers think, so the lane of their thinking is opened by its first delta.
+    async fn pump(&self, mut chat: ChatStream, text: &mut Lane, thinking: &mut Option<Lane>) -> Ending {
         loop {
             let delta = tokio::select! {
                 biased;
@@ -78,7 +84,11 @@ impl Turn {
                 Err(error) => return Ending::Failed(error),
             };
             for piece in pieces {
-                let lane = if piece.thinking { &mut *thinking } else { &mut *text };
+                let lane = match (piece.thinking, &mut *thinking) {
+                    (false, _) => &mut *text,
+                    (true, Some(lane)) => lane,
+                    (true, thinking) => thinking.insert(self.lane(Stage::Reasoning).await),
+                };
                 if let Some(ending) = self.pass_on(&piece, lane).await {
                     return ending;
                 }

@@ -78,9 +78,9 @@ impl Turn {
     }
 
     async fn run(mut self, permit: Option<ProviderPermit>) -> Result<(), TurnError> {
-        let conversation = history::read(&self.begun.turns.store, &self.record, &self.begun.request.agent)?;
-        self.subject.facts = self.facts(conversation.turns);
         let turns = std::sync::Arc::clone(&self.begun.turns);
+        let conversation = history::read(&turns, &self.record, &self.begun.request.agent)?;
+        self.subject.facts = self.facts(conversation.turns());
         let prompt = conversation.prompt(&self.begun.set, &turns.fates, &self.subject, &self.record).await?;
         self.begun.timing.pass(Point::Prompted);
         if self.begun.set.needs_history() {
@@ -97,24 +97,25 @@ impl Turn {
     async fn run_observed(self, permit: Option<ProviderPermit>, prompt: Prompt) -> Result<(), TurnError> {
         let chat = self.start(permit, &prompt, self.begun.request.text.clone());
         let input = self.judge_input().await;
-        let sealed = self.seal_input(&input, prompt).await?;
-        self.announce(&input, &sealed).await;
-        self.output(chat, sealed.turn).await
+        let (turn, lane) = tokio::join!(self.seal_input(&input, prompt), self.lane(Stage::Output));
+        self.output(chat, turn?, lane).await
     }
 
     /// The provider is called with what passed, while the input is sealed; of a blocked input it never hears.
     async fn run_enforced(self, permit: Option<ProviderPermit>, prompt: Prompt) -> Result<(), TurnError> {
         let input = self.judge_input().await;
-        let (blocked, prompt_blocked) = (input.passage.blocked, prompt.blocked);
-        let chat =
-            if blocked || prompt_blocked { None } else { self.start(permit, &prompt, input.passage.text.clone()) };
-        let sealed = self.seal_input(&input, prompt).await?;
-        self.announce(&input, &sealed).await;
-        if blocked {
+        if input.passage.blocked {
+            self.seal_input(&input, prompt).await?;
             self.send(stream_end(self.begun.answer, FinishReason::Blocked, Usage::default())).await;
             return Ok(());
         }
-        if prompt_blocked { self.refuse_output(sealed.turn).await } else { self.output(chat, sealed.turn).await }
+        if prompt.blocked {
+            let turn = self.seal_input(&input, prompt).await?;
+            return self.refuse_output(turn).await;
+        }
+        let chat = self.start(permit, &prompt, input.passage.text.clone());
+        let (turn, lane) = tokio::join!(self.seal_input(&input, prompt), self.lane(Stage::Output));
+        self.output(chat, turn?, lane).await
     }
 
     /// Starts the provider on the conversation and the text that passed.
@@ -139,7 +140,8 @@ impl Turn {
         Input { judgement, subject: self.subject.subject(Stage::Input, text), passage }
     }
 
-    async fn seal_input(&self, input: &Input, prompt: Prompt) -> Result<InputSealed, TurnError> {
+    /// Seals the input and announces its verdict. Gives the turn's number.
+    async fn seal_input(&self, input: &Input, prompt: Prompt) -> Result<u64, TurnError> {
         let (begun, record) = (&self.begun, &self.record);
         let id = begun.request.input;
         let leaf = record.draft(&input.passage.judged(Some(id), &input.judgement, &input.subject))?;
@@ -170,8 +172,10 @@ impl Turn {
         begun.turns.fates.remember(prompt.fates);
         if !prompt.judged.is_empty() {
             begun.turns.store.mark_judged(&record.agent, prompt.judged, begun.set.digest_in(record.mode)).await?;
+            begun.turns.transcripts.forget(&record.session);
         }
-        Ok(sealed)
+        self.announce(input, &sealed).await;
+        Ok(sealed.turn)
     }
 
     async fn announce(&self, input: &Input, sealed: &InputSealed) {

@@ -33,7 +33,8 @@ pub(super) async fn chat(
         .protocols([CHAT_PROTOCOL])
         .max_message_size(frame_bytes * socket::READ_AHEAD)
         .max_frame_size(frame_bytes * socket::READ_AHEAD)
-        .write_buffer_size(0);
+        .read_buffer_size(socket::BUFFER_BYTES)
+        .write_buffer_size(socket::BUFFER_BYTES);
     let tasks = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track(async move {

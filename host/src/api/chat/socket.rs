@@ -20,6 +20,8 @@ use crate::turn::Frame;
 /// Frames up to this many times the limit are read before the socket is closed: closing it while the client still
 /// writes would tear the connection down before the client has read why.
 pub(super) const READ_AHEAD: usize = 2;
+/// Bytes that are read, and gathered for writing, at once. Room for reading is zeroed each time, so more costs more.
+pub(super) const BUFFER_BYTES: usize = 4 * 1024;
 /// Messages that may wait behind the turn under way.
 const QUEUE: usize = 8;
 /// Frames that may wait for the task that writes them.
@@ -330,10 +332,19 @@ fn broken(error: &axum::Error) -> Next {
     }
 }
 
-/// Writes what is in the queue until it is closed, or the client takes nothing any more.
+/// Writes what is in the queue until it is closed, or the client takes nothing any more. What waits already goes out
+/// together.
 async fn write(mut sink: SplitSink<WebSocket, Message>, mut queue: mpsc::Receiver<Message>) {
-    while let Some(message) = queue.recv().await {
-        match timeout(WRITE_DEADLINE, sink.send(message)).await {
+    while let Some(first) = queue.recv().await {
+        let gathered = async {
+            let mut next = Some(first);
+            while let Some(message) = next {
+                sink.feed(message).await?;
+                next = queue.try_recv().ok();
+            }
+            sink.flush().await
+        };
+        match timeout(WRITE_DEADLINE, gathered).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return,
         }

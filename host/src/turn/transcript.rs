@@ -1,0 +1,148 @@
+//! Conversations as they went on, decrypted once and remembered while they are talked about.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gavel_log::Hash;
+use gavel_log::judged::Role;
+use gavel_store::{Exchange, MessageId, SessionId, Store, StoredMessage};
+use lru::LruCache;
+
+use super::TurnError;
+use crate::vault::SessionKey;
+
+/// Most turns of a prompt: the newest ones.
+const MAX_TURNS: usize = 100;
+/// Most bytes of a prompt's history: the newest messages that fit.
+const MAX_BYTES: usize = 512 << 10;
+/// About the bytes of text that are remembered, of all sessions together.
+const REMEMBERED_BYTES: usize = 64 << 20;
+
+/// A message as it went on.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) id: MessageId,
+    pub(super) role: Role,
+    pub(super) text: String,
+    /// The digest of the bindings that have judged it.
+    pub(super) judged: Option<Hash>,
+    turn: u64,
+}
+
+/// The newest messages of a session that a prompt may hold, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Transcript {
+    pub(super) messages: Vec<Arc<Said>>,
+    /// The number of its newest turn that fits a prompt.
+    pub(super) turns: u64,
+}
+
+/// A transcript up to a turn that none before can change any more.
+#[derive(Clone, Default)]
+struct Settled {
+    transcript: Transcript,
+    /// That turn's number; 0 for none.
+    through: u64,
+}
+
+/// The beginnings of sessions that will not change, the ones talked about last.
+pub(super) struct Transcripts(Mutex<Remembered>);
+
+struct Remembered {
+    sessions: LruCache<SessionId, Settled>,
+    bytes: usize,
+}
+
+impl Transcripts {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Remembered { sessions: LruCache::unbounded(), bytes: 0 }))
+    }
+
+    /// The session's transcript as it is now: only what is not remembered of it is read.
+    pub(super) fn read(&self, store: &Store, session: SessionId, key: &SessionKey) -> Result<Transcript, TurnError> {
+        let Settled { mut transcript, mut through } = self.recall(&session).unwrap_or_default();
+        let mut settled = true;
+        for exchange in store.history(&session, through, MAX_TURNS)? {
+            if settled && !exchange.settled {
+                settled = false;
+                self.remember(session, Settled { transcript: transcript.clone(), through });
+            }
+            through = exchange.turn;
+            transcript.extend(exchange, key)?;
+        }
+        if settled {
+            self.remember(session, Settled { transcript: transcript.clone(), through });
+        }
+        Ok(transcript)
+    }
+
+    /// Forgets a session of which something has changed.
+    pub(super) fn forget(&self, session: &SessionId) {
+        self.remembered().forget(session);
+    }
+
+    fn recall(&self, session: &SessionId) -> Option<Settled> {
+        self.remembered().sessions.get(session).cloned()
+    }
+
+    fn remember(&self, session: SessionId, settled: Settled) {
+        let mut remembered = self.remembered();
+        remembered.forget(&session);
+        remembered.bytes += settled.transcript.bytes();
+        remembered.sessions.put(session, settled);
+        while remembered.bytes > REMEMBERED_BYTES
+            && let Some((_, oldest)) = remembered.sessions.pop_lru()
+        {
+            remembered.bytes -= oldest.transcript.bytes();
+        }
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Remembered {
+    fn forget(&mut self, session: &SessionId) {
+        if let Some(old) = self.sessions.pop(session) {
+            self.bytes -= old.transcript.bytes();
+        }
+    }
+}
+
+impl Transcript {
+    fn bytes(&self) -> usize {
+        self.messages.iter().map(|said| size_of::<Said>() + said.text.len()).sum()
+    }
+
+    /// Adds the next turn, and lets go of the oldest for which there is no room any more.
+    fn extend(&mut self, exchange: Exchange, key: &SessionKey) -> Result<(), TurnError> {
+        if exchange.messages.is_empty() {
+            return Ok(());
+        }
+        self.turns = exchange.turn;
+        for message in exchange.messages {
+            let text = text_of(&message, key)?;
+            if !text.is_empty() {
+                let StoredMessage { id, turn, role, judged, .. } = message;
+                self.messages.push(Arc::new(Said { id, role, text, judged, turn }));
+            }
+        }
+        let (mut turns, mut bytes, mut newest) = (0, 0, None);
+        let fits = |said: &&Arc<Said>| {
+            bytes += said.text.len();
+            turns += usize::from(newest.replace(said.turn) != Some(said.turn));
+            bytes <= MAX_BYTES && turns <= MAX_TURNS
+        };
+        let kept = self.messages.iter().rev().take_while(fits).count();
+        self.messages.drain(..self.messages.len() - kept);
+        Ok(())
+    }
+}
+
+fn text_of(message: &StoredMessage, key: &SessionKey) -> Result<String, TurnError> {
+    if message.content.is_empty() {
+        return Ok(String::new());
+    }
+    let text = key.open(message.id.to_string().as_bytes(), &message.content)?;
+    String::from_utf8(text.to_vec()).map_err(|_| TurnError::Damaged("a stored message is not UTF-8"))
+}
