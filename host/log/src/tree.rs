@@ -15,7 +15,7 @@ use crate::tile::{TILE_HEIGHT, TILE_WIDTH, TileId, TileReader};
 /// The right edge of a tree of RFC 6962 (§2.1), in tiles of C2SP tlog-tiles: enough to append and to compute the root.
 ///
 /// Appending costs one hash on average, and neither an append nor a root more than 52.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Edge {
     /// Leaves in the tree, at most 2^53 − 1.
     size: u64,
@@ -29,6 +29,18 @@ pub struct Edge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a tree holds at most 2^53 - 1 leaves")]
 pub struct TreeFull;
+
+/// Each row gets room for the hashes that it can grow by: an edge is cloned to be appended to.
+impl Clone for Edge {
+    fn clone(&self) -> Self {
+        let roomy = |row: &Vec<Hash>| {
+            let mut copy = Vec::with_capacity(usize::from(TILE_WIDTH));
+            copy.extend_from_slice(row);
+            copy
+        };
+        Self { size: self.size, rows: self.rows.iter().map(roomy).collect(), peaks: self.peaks.clone() }
+    }
+}
 
 impl Edge {
     /// The edge of the tree without leaves.

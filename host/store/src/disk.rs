@@ -149,7 +149,7 @@ fn sign(signer: &SigningKey, edge: Edge) -> LogHead {
 fn prepare(database: &Database, signer: &SigningKey) -> Result<LogHead, StoreError> {
     if tables::schema(&database.begin_read()?)?.is_none() {
         let transaction = database.begin_write()?;
-        tables::create(&mut Tables::open(&transaction)?)?;
+        tables::create(&mut Tables::of(&transaction))?;
         transaction.commit()?;
         return Ok(sign(signer, Edge::empty()));
     }

@@ -27,16 +27,29 @@ macro_rules! tables {
     ($($(#[$doc:meta])* $constant:ident $field:ident: $key:ty => $value:ty = $name:literal;)*) => {
         $($(#[$doc])* pub(crate) const $constant: TableDefinition<'static, $key, $value> = TableDefinition::new($name);)*
 
-        /// All tables, open for writing.
+        /// The tables of a write transaction. Each is opened when it is first asked for: most writes need few.
         pub(crate) struct Tables<'t> {
-            $(pub(crate) $field: Table<'t, $key, $value>,)*
+            transaction: &'t WriteTransaction,
+            $($field: Option<Table<'t, $key, $value>>,)*
         }
 
         impl<'t> Tables<'t> {
-            /// Opens all tables; makes those that are missing.
-            pub(crate) fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
-                Ok(Self { $($field: transaction.open_table($constant)?,)* })
+            pub(crate) fn of(transaction: &'t WriteTransaction) -> Self {
+                Self { transaction, $($field: None,)* }
             }
+
+            /// Makes those that are missing: a reader cannot.
+            fn make(&mut self) -> Result<(), StoreError> {
+                $(self.$field()?;)*
+                Ok(())
+            }
+
+            $($(#[$doc])* pub(crate) fn $field(&mut self) -> Result<&mut Table<'t, $key, $value>, StoreError> {
+                match &mut self.$field {
+                    Some(table) => Ok(table),
+                    closed => Ok(closed.insert(self.transaction.open_table($constant)?)),
+                }
+            })*
         }
     };
 }
@@ -93,7 +106,8 @@ fn unknown(found: Option<u32>) -> StoreError {
 
 /// Makes the tables of a new file.
 pub(crate) fn create(tables: &mut Tables<'_>) -> Result<(), StoreError> {
-    tables.meta.insert(SCHEMA_KEY, SCHEMA)?;
+    tables.make()?;
+    tables.meta()?.insert(SCHEMA_KEY, SCHEMA)?;
     Ok(())
 }
 

@@ -1,25 +1,28 @@
 //! A write-ahead journal below redb: a flush costs one sequential write instead of one for each scattered page.
 //!
 //! redb flushes a commit's pages where they lie. On a virtual or metered disk each costs an I/O of its own, and they
-//! are most of a commit's time. Here a flush writes what was written since the last one once more, side by side, into a
-//! journal, and flushes that alone; the pages in the file are flushed later, off the path, before the journal's space is
-//! used again. redb sees an ordinary file: what it flushed is there after a crash, what it had not may be.
+//! are most of a commit's time. Here a flush writes what was written since the last one side by side into a journal, and
+//! flushes that alone. The file itself gets its pages later, off the path, before the journal's space is used again: by
+//! then most have been written several times, and only the last of each counts. redb sees an ordinary file: what it
+//! flushed is there after a crash, what it had not may be.
 //!
-//! The journal has two halves. Records fill one while the file is flushed of what the other one holds. Invariants:
+//! The journal has two halves. Records fill one while the file is given what the other one holds. Invariants:
 //! - A half is written over only when the newest record says that none of its records is needed. So the records
 //!   from that number on are always whole, and a replay of them, in order, gives the file of the last flush.
 //! - Each half keeps room for a record without steps, which can say so where no other has.
 
+mod overlay;
 mod record;
 
 use std::fmt;
 use std::io;
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::thread::JoinHandle;
 
 use redb::{BackendError, StorageBackend};
 
+use overlay::Overlay;
 use record::{Draft, HEADER_BYTES, MAGIC, Record};
 
 /// Bytes of each half. A commit's record has some 60 KiB with one client.
@@ -33,6 +36,17 @@ pub(crate) struct Journaled<B> {
     journal: B,
     half_bytes: u64,
     state: Mutex<State>,
+    /// Held by readers, so never while a flush waits for the disk. Taken behind `state` where both are.
+    ahead: RwLock<Ahead>,
+}
+
+/// What was written and is not in the file yet.
+#[derive(Default)]
+struct Ahead {
+    /// Since the last turn to the other half.
+    written: Overlay,
+    /// Before it, while the file is being given it.
+    leaving: Arc<Overlay>,
 }
 
 /// Where the journal stands.
@@ -121,16 +135,19 @@ impl<B: StorageBackend> Journaled<B> {
             state.first = records.first().map_or(state.number, |first| first.number);
             state.at = records.iter().map(|record| record.len() as u64).sum();
         }
-        Ok(Self { file: Arc::new(file), journal, half_bytes, state: Mutex::new(state) })
+        Ok(Self { file: Arc::new(file), journal, half_bytes, state: Mutex::new(state), ahead: RwLock::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn ahead(&self) -> RwLockWriteGuard<'_, Ahead> {
+        self.ahead.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes a step for the next flush.
-    fn note(&self, bytes: usize, add: impl FnOnce(&mut Draft) -> io::Result<()>) -> io::Result<()> {
-        let mut state = self.state();
+    fn note(&self, state: &mut State, bytes: usize, add: impl FnOnce(&mut Draft) -> io::Result<()>) -> io::Result<()> {
         if state.overflown || state.draft.len() + bytes + STEP_BYTES > self.largest() {
             state.overflown = true;
             state.draft.clear();
@@ -147,9 +164,8 @@ impl<B: StorageBackend> Journaled<B> {
     /// Makes durable what was written since the last flush.
     fn flush(&self, state: &mut State) -> io::Result<()> {
         if state.overflown {
-            // Too much for the journal: flushed where it lies. The record without steps that follows says so.
-            state.collect(true)?;
-            self.file.sync_data()?;
+            // Too much for the journal: flushed where it belongs. The record without steps that follows says so.
+            self.settle(state)?;
             state.overflown = false;
             state.needed = state.number;
         } else if state.draft.is_empty() {
@@ -158,12 +174,30 @@ impl<B: StorageBackend> Journaled<B> {
         self.append(state)
     }
 
+    /// Gives the file all that was written, and flushes it.
+    fn settle(&self, state: &mut State) -> io::Result<()> {
+        self.collect(state, true)?;
+        let written = std::mem::take(&mut self.ahead().written);
+        written.write_to(&*self.file)?;
+        self.file.sync_data()
+    }
+
+    /// Takes note of a flush of the file that has ended, or waits for it.
+    fn collect(&self, state: &mut State, wait: bool) -> io::Result<()> {
+        if let Some(flush) = state.flush.take_if(|flush| wait || flush.is_finished()) {
+            let panicked = |_| io::Error::other("the flush of the database panicked");
+            state.needed = flush.join().map_err(panicked)??;
+            self.ahead().leaving = Arc::default();
+        }
+        Ok(())
+    }
+
     /// Writes the draft as the next record, and flushes the journal.
     fn append(&self, state: &mut State) -> io::Result<()> {
         if state.at + (state.draft.len() + HEADER_BYTES) as u64 > self.half_bytes {
             self.turn(state)?;
         }
-        state.collect(false)?;
+        self.collect(state, false)?;
         self.put(state)
     }
 
@@ -189,7 +223,7 @@ impl<B: StorageBackend> Journaled<B> {
 
     /// Goes on to the other half, and has the file flushed of what this one holds.
     fn turn(&self, state: &mut State) -> io::Result<()> {
-        state.collect(true)?;
+        self.collect(state, true)?;
         if state.declared < state.first {
             let draft = std::mem::replace(&mut state.draft, Draft::new());
             let said = self.put(state);
@@ -197,7 +231,12 @@ impl<B: StorageBackend> Journaled<B> {
             said?;
         }
         let (file, below) = (Arc::clone(&self.file), state.number);
-        let flush = move || file.sync_data().map(|()| below);
+        let leaving = self.ahead().leave();
+        let flush = move || {
+            leaving.write_to(&*file)?;
+            file.sync_data()?;
+            Ok(below)
+        };
         state.flush = Some(std::thread::Builder::new().name("gavel-store-flush".into()).spawn(flush)?);
         state.half = state.half.other();
         state.first = state.number;
@@ -209,16 +248,11 @@ impl<B: StorageBackend> Journaled<B> {
 /// Bytes of a step besides its data.
 const STEP_BYTES: usize = 8 + 4;
 
-impl State {
-    /// Takes note of a flush of the file that has ended, or waits for it.
-    fn collect(&mut self, wait: bool) -> io::Result<()> {
-        match self.flush.take_if(|flush| wait || flush.is_finished()) {
-            Some(flush) => {
-                self.needed = flush.join().map_err(|_| io::Error::other("the flush of the database panicked"))??;
-                Ok(())
-            }
-            None => Ok(()),
-        }
+impl Ahead {
+    /// Hands out what was written, to be given to the file.
+    fn leave(&mut self) -> Arc<Overlay> {
+        self.leaving = Arc::new(std::mem::take(&mut self.written));
+        Arc::clone(&self.leaving)
     }
 }
 
@@ -279,20 +313,41 @@ impl<B: StorageBackend> StorageBackend for Journaled<B> {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
+        let ahead = self.ahead.read().unwrap_or_else(PoisonError::into_inner);
+        self.file.read(offset, out)?;
+        ahead.leaving.cover(offset, out);
+        ahead.written.cover(offset, out);
+        Ok(())
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
+        let mut state = self.state();
+        if length < self.file.len()? {
+            self.collect(&mut state, true)?;
+            self.ahead().written.truncate(length);
+        }
         self.file.set_len(length)?;
-        self.note(0, |draft| {
+        self.note(&mut state, 0, |draft| {
             draft.resize(length);
             Ok(())
         })
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write(offset, data)?;
-        self.note(data.len(), |draft| draft.write(offset, data))
+        let mut state = self.state();
+        let mut ahead = self.ahead();
+        let Ahead { written, leaving } = &mut *ahead;
+        written.write(offset, data, |start, block| {
+            let inside = usize::try_from(self.file.len()?.saturating_sub(start)).unwrap_or(usize::MAX);
+            let length = inside.min(block.len());
+            if let Some(inside) = block.get_mut(..length) {
+                self.file.read(start, inside)?;
+            }
+            leaving.cover(start, block);
+            Ok(())
+        })?;
+        drop(ahead);
+        self.note(&mut state, data.len(), |draft| draft.write(offset, data))
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -309,9 +364,11 @@ impl<B: StorageBackend> StorageBackend for Journaled<B> {
     /// alone is to be trusted.
     fn close(&self) -> io::Result<()> {
         let mut state = self.state();
+        // Nobody writes to the file behind the back of its next owner.
+        let left = self.collect(&mut state, true);
         if !state.broken {
-            state.collect(true)?;
-            self.file.sync_data()?;
+            left?;
+            self.settle(&mut state)?;
             self.journal.set_len(0)?;
             self.journal.sync_data()?;
         }
@@ -341,6 +398,16 @@ impl<B: StorageBackend> StorageBackend for Journaled<B> {
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
         self.file.query_lock_range(start, end)
+    }
+}
+
+impl<B> Drop for Journaled<B> {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flush) = state.flush.take() {
+            // What came of it is told by the journal to whoever opens the file next.
+            let _ = flush.join();
+        }
     }
 }
 

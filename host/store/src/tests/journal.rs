@@ -91,6 +91,38 @@ fn what_was_flushed_survives_every_power_cut_and_a_second_one_after_it() {
 }
 
 #[test]
+fn what_is_read_is_what_was_written_last_and_nothing_that_was_cut_off() {
+    let mut chance = Chance(4);
+    let medium = Medium::default();
+    let journaled = open(&medium).unwrap();
+    let mut expected: Vec<u8> = Vec::new();
+    for value in 1..=400 {
+        let value = u8::try_from(value % 251).unwrap();
+        if chance.below(10) == 0 {
+            let length = chance.below(40_000);
+            journaled.set_len(length as u64).unwrap();
+            expected.resize(length, 0);
+        }
+        if !expected.is_empty() {
+            let offset = chance.below(expected.len());
+            let length = chance.below((expected.len() - offset).min(9000) + 1);
+            journaled.write(offset as u64, &vec![value; length]).unwrap();
+            expected[offset..offset + length].fill(value);
+        }
+        if chance.below(3) == 0 {
+            journaled.sync_data().unwrap();
+        }
+        let mut read = vec![0; expected.len()];
+        journaled.read(0, &mut read).unwrap();
+        assert!(read == expected, "after step {value}");
+    }
+    journaled.sync_data().unwrap();
+    drop(journaled);
+    drop(open(&medium).unwrap());
+    assert!(medium.contents()[0] == expected, "after a replay");
+}
+
+#[test]
 fn a_clean_end_leaves_a_file_that_needs_no_journal() {
     let medium = Medium::default();
     let journaled = pages(&medium);

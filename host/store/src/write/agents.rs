@@ -21,8 +21,8 @@ pub(crate) fn create_agent(batch: &mut Batch<'_>, agent: Agent) -> Result<Staged
         return if same { Ok(Staged::unchanged(())) } else { Err(StoreError::AgentExists(id)) };
     }
 
-    batch.tables.agents_by_owner.insert((profile.owner.as_str(), id.key()), ())?;
-    batch.tables.agents.insert(id.key(), row::encode(&profile)?.as_slice())?;
+    batch.tables.agents_by_owner()?.insert((profile.owner.as_str(), id.key()), ())?;
+    batch.tables.agents()?.insert(id.key(), row::encode(&profile)?.as_slice())?;
     write_head(batch, id, &head)?;
     Ok(Staged::changed(()))
 }
@@ -37,7 +37,7 @@ pub(crate) fn update_agent(batch: &mut Batch<'_>, agent: Agent) -> Result<Staged
     let profile =
         AgentProfile { owner: old.owner, wrapped_data_key: old.wrapped_data_key, created_at: old.created_at, ..new };
 
-    batch.tables.agents.insert(id.key(), row::encode(&profile)?.as_slice())?;
+    batch.tables.agents()?.insert(id.key(), row::encode(&profile)?.as_slice())?;
     Ok(Staged::changed(Agent::from_rows(id, profile, &head)))
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn start_agent(
         Some(last) if !force_new => Some(read_checkpoint(batch, id, last)?),
         _ => None,
     };
-    if checkpoint.is_none() && batch.tables.sessions.get(new.key())?.is_some() {
+    if checkpoint.is_none() && batch.tables.sessions()?.get(new.key())?.is_some() {
         return Err(StoreError::SessionExists(new));
     }
 
@@ -91,7 +91,7 @@ pub(crate) fn stop_agent(
     }
     let session_id = head.session.ok_or_else(|| StoreError::Corrupt(format!("agent {id} runs without a session")))?;
     let key = (id.key(), draft.id.key());
-    if batch.tables.session_checkpoints.get(&key)?.is_some() {
+    if batch.tables.session_checkpoints()?.get(&key)?.is_some() {
         return Err(StoreError::CheckpointExists(draft.id));
     }
 
@@ -104,7 +104,7 @@ pub(crate) fn stop_agent(
         turns: head.turns,
         created_at: draft.now,
     };
-    batch.tables.session_checkpoints.insert(key, row::encode(&checkpoint)?.as_slice())?;
+    batch.tables.session_checkpoints()?.insert(key, row::encode(&checkpoint)?.as_slice())?;
     head.state = AgentState::Stopped;
     head.last_checkpoint = Some(checkpoint.id);
     head.changed_at = draft.now;
@@ -136,32 +136,32 @@ fn started(id: AgentId, profile: AgentProfile, head: &AgentHead) -> Result<Start
     Ok(Started { agent: Agent::from_rows(id, profile, head), session_id, resumed_from: head.resumed_from })
 }
 
-fn read_profile(batch: &Batch<'_>, id: AgentId) -> Result<Option<AgentProfile>, StoreError> {
-    tables::row(&batch.tables.agents, id.key(), "agents")
+fn read_profile(batch: &mut Batch<'_>, id: AgentId) -> Result<Option<AgentProfile>, StoreError> {
+    tables::row(batch.tables.agents()?, id.key(), "agents")
 }
 
-pub(super) fn read_head(batch: &Batch<'_>, id: AgentId) -> Result<AgentHead, StoreError> {
-    tables::row(&batch.tables.agent_heads, id.key(), "agent_heads")?.ok_or(StoreError::NotFound(Missing::Agent(id)))
+pub(super) fn read_head(batch: &mut Batch<'_>, id: AgentId) -> Result<AgentHead, StoreError> {
+    tables::row(batch.tables.agent_heads()?, id.key(), "agent_heads")?.ok_or(StoreError::NotFound(Missing::Agent(id)))
 }
 
 pub(super) fn write_head(batch: &mut Batch<'_>, id: AgentId, head: &AgentHead) -> Result<(), StoreError> {
-    batch.tables.agent_heads.insert(id.key(), row::encode(head)?.as_slice())?;
+    batch.tables.agent_heads()?.insert(id.key(), row::encode(head)?.as_slice())?;
     Ok(())
 }
 
 /// The session, if it is this agent's. What is counted of the current one is in its agent's head.
-pub(super) fn read_session(batch: &Batch<'_>, agent: AgentId, id: SessionId) -> Result<Session, StoreError> {
-    tables::row(&batch.tables.sessions, id.key(), "sessions")?
+pub(super) fn read_session(batch: &mut Batch<'_>, agent: AgentId, id: SessionId) -> Result<Session, StoreError> {
+    tables::row(batch.tables.sessions()?, id.key(), "sessions")?
         .filter(|session: &Session| session.agent_id == agent)
         .ok_or(StoreError::NotFound(Missing::Session(id)))
 }
 
 pub(super) fn write_session(batch: &mut Batch<'_>, session: &Session) -> Result<(), StoreError> {
-    batch.tables.sessions.insert(session.id.key(), row::encode(session)?.as_slice())?;
+    batch.tables.sessions()?.insert(session.id.key(), row::encode(session)?.as_slice())?;
     Ok(())
 }
 
-fn read_checkpoint(batch: &Batch<'_>, agent: AgentId, id: CheckpointId) -> Result<SessionCheckpoint, StoreError> {
-    tables::row(&batch.tables.session_checkpoints, (agent.key(), id.key()), "session_checkpoints")?
+fn read_checkpoint(batch: &mut Batch<'_>, agent: AgentId, id: CheckpointId) -> Result<SessionCheckpoint, StoreError> {
+    tables::row(batch.tables.session_checkpoints()?, (agent.key(), id.key()), "session_checkpoints")?
         .ok_or_else(|| StoreError::Corrupt(format!("checkpoint {id} is missing")))
 }

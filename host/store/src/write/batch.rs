@@ -36,9 +36,9 @@ pub(crate) struct Batch<'t> {
 
 impl<'t> Batch<'t> {
     /// An empty batch on the newest committed head.
-    pub(super) fn open(transaction: &'t WriteTransaction, disk: &Disk) -> Result<Self, StoreError> {
+    pub(super) fn open(transaction: &'t WriteTransaction, disk: &Disk) -> Self {
         let edge = disk.head().edge.clone();
-        Ok(Self { tables: Tables::open(transaction)?, first: edge.size(), leaves: Vec::new(), edge })
+        Self { tables: Tables::of(transaction), first: edge.size(), leaves: Vec::new(), edge }
     }
 
     /// Stores the leaves with the head that they make, which is to be made known after the commit. None if there are
@@ -50,7 +50,7 @@ impl<'t> Batch<'t> {
         let head = disk.sign(self.edge);
         last.extend_from_slice(head.checkpoint.as_bytes());
         for (index, leaf) in (self.first..).zip(&self.leaves) {
-            self.tables.leaves.insert(index, leaf.as_slice())?;
+            self.tables.leaves()?.insert(index, leaf.as_slice())?;
         }
         Ok(Some(head))
     }

@@ -31,7 +31,7 @@ pub(super) fn add_leaf(
         None => Opening::None,
         Some(opening) if opening.len() <= INLINE_OPENING_BYTES => Opening::Inline(opening),
         Some(opening) => {
-            batch.tables.openings.insert(place.index, opening)?;
+            batch.tables.openings()?.insert(place.index, opening)?;
             Opening::Apart
         }
     };
@@ -45,9 +45,9 @@ pub(super) fn add_leaf(
         checkpoint: None,
     };
     batch.leaves.push(leaf.encode());
-    batch.tables.leaf_index.insert(place.hash.as_bytes(), place.index)?;
+    batch.tables.leaf_index()?.insert(place.hash.as_bytes(), place.index)?;
     for (id, hashes) in batch.edge.push(place.hash).map_err(|error| StoreError::Tree(error.to_string()))? {
-        batch.tables.tiles.insert((id.level, id.index), tiles::to_bytes(&hashes).as_slice())?;
+        batch.tables.tiles()?.insert((id.level, id.index), tiles::to_bytes(&hashes).as_slice())?;
     }
     head.seq += 1;
     head.prev = place.hash;

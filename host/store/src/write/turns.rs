@@ -66,7 +66,7 @@ fn begin_turn(batch: &mut Batch<'_>, seal: &InputSeal, turn: u64, leaf: LeafPlac
     let key = (seal.session.key(), turn);
     let (state, reason, content) = match &seal.fate {
         InputFate::Open(data) => {
-            batch.tables.open_turns.insert(key, data.as_slice())?;
+            batch.tables.open_turns()?.insert(key, data.as_slice())?;
             (TurnState::Open, None, seal.message.content.as_slice())
         }
         // A blocked input has no text in history.
@@ -128,7 +128,7 @@ pub(crate) fn seal_output(batch: &mut Batch<'_>, seal: &OutputSeal) -> Result<St
         }
     }
     write_head(batch, seal.agent, &head)?;
-    batch.tables.open_turns.remove((seal.session.key(), seal.turn))?;
+    batch.tables.open_turns()?.remove((seal.session.key(), seal.turn))?;
     turn.state = TurnState::Complete;
     turn.finish_reason = Some(seal.end.finish_reason.clone());
     turn.usage = Some(seal.end.usage);
@@ -142,7 +142,11 @@ pub(crate) fn seal_output(batch: &mut Batch<'_>, seal: &OutputSeal) -> Result<St
 }
 
 /// The seal that was given before: with the checkpoint of the commit that holds the leaf.
-fn sealed_before(batch: &Batch<'_>, also: Vec<LeafPlace>, leaf: LeafPlace) -> Result<Staged<OutputSealed>, StoreError> {
+fn sealed_before(
+    batch: &mut Batch<'_>,
+    also: Vec<LeafPlace>,
+    leaf: LeafPlace,
+) -> Result<Staged<OutputSealed>, StoreError> {
     if leaf.index >= batch.first {
         return Ok(Staged::Unchanged(Box::new(move |committed| OutputSealed {
             also: also.into_iter().map(|place| committed.seal(place)).collect(),
@@ -157,8 +161,8 @@ fn sealed_before(batch: &Batch<'_>, also: Vec<LeafPlace>, leaf: LeafPlace) -> Re
 }
 
 /// The signed head of the commit that holds a leaf.
-fn checkpoint_over(batch: &Batch<'_>, leaf: u64) -> Result<Arc<str>, StoreError> {
-    for row in batch.tables.leaves.range(leaf..)? {
+fn checkpoint_over(batch: &mut Batch<'_>, leaf: u64) -> Result<Arc<str>, StoreError> {
+    for row in batch.tables.leaves()?.range(leaf..)? {
         if let Some(note) = Leaf::decode(row?.1.value())?.checkpoint {
             return Ok(note.into());
         }
@@ -192,7 +196,7 @@ struct Judged {
 }
 
 /// Where the message is stored that a record judges; none for the system prompt and for what is not kept here.
-fn judged_message(batch: &Batch<'_>, agent: AgentId, draft: &LeafDraft) -> Result<Option<PartKey>, StoreError> {
+fn judged_message(batch: &mut Batch<'_>, agent: AgentId, draft: &LeafDraft) -> Result<Option<PartKey>, StoreError> {
     let named = serde_json::from_str(&draft.record).ok().and_then(|judged: Judged| judged.message);
     match named.and_then(|id| id.parse().ok()) {
         Some(id) => stored_place(batch, agent, id),
@@ -200,21 +204,21 @@ fn judged_message(batch: &Batch<'_>, agent: AgentId, draft: &LeafDraft) -> Resul
     }
 }
 
-fn place_of(batch: &Batch<'_>, agent: AgentId, id: MessageId) -> Result<Option<PartKey>, StoreError> {
-    Ok(batch.tables.message_places.get((agent.key(), id.key()))?.map(|place| place.value()))
+fn place_of(batch: &mut Batch<'_>, agent: AgentId, id: MessageId) -> Result<Option<PartKey>, StoreError> {
+    Ok(batch.tables.message_places()?.get((agent.key(), id.key()))?.map(|place| place.value()))
 }
 
 /// The place of a message that is stored already (an answer's place is known before its row is there) and that can
 /// be read: so a damaged row is found before anything is written.
-fn stored_place(batch: &Batch<'_>, agent: AgentId, id: MessageId) -> Result<Option<PartKey>, StoreError> {
+fn stored_place(batch: &mut Batch<'_>, agent: AgentId, id: MessageId) -> Result<Option<PartKey>, StoreError> {
     let Some(key) = place_of(batch, agent, id)? else {
         return Ok(None);
     };
     Ok(read_message(batch, key)?.map(|_| key))
 }
 
-fn read_message(batch: &Batch<'_>, key: PartKey) -> Result<Option<(MessageRow, Vec<u8>)>, StoreError> {
-    let Some(bytes) = batch.tables.conversations.get(key)? else {
+fn read_message(batch: &mut Batch<'_>, key: PartKey) -> Result<Option<(MessageRow, Vec<u8>)>, StoreError> {
+    let Some(bytes) = batch.tables.conversations()?.get(key)? else {
         return Ok(None);
     };
     let (row, content) = MessageRow::decode(bytes.value())?;
@@ -222,7 +226,7 @@ fn read_message(batch: &Batch<'_>, key: PartKey) -> Result<Option<(MessageRow, V
 }
 
 fn write_place(batch: &mut Batch<'_>, agent: AgentId, id: MessageId, key: PartKey) -> Result<(), StoreError> {
-    batch.tables.message_places.insert((agent.key(), id.key()), key)?;
+    batch.tables.message_places()?.insert((agent.key(), id.key()), key)?;
     Ok(())
 }
 
@@ -242,24 +246,24 @@ fn write_message(
         judged: draft.judged,
         created_at: draft.created_at,
     };
-    batch.tables.conversations.insert(key, row.encode(content)?.as_slice())?;
+    batch.tables.conversations()?.insert(key, row.encode(content)?.as_slice())?;
     Ok(())
 }
 
 fn change_message(batch: &mut Batch<'_>, key: PartKey, change: impl FnOnce(&mut MessageRow)) -> Result<(), StoreError> {
     if let Some((mut message, content)) = read_message(batch, key)? {
         change(&mut message);
-        batch.tables.conversations.insert(key, message.encode(&content)?.as_slice())?;
+        batch.tables.conversations()?.insert(key, message.encode(&content)?.as_slice())?;
     }
     Ok(())
 }
 
-fn read_turn(batch: &Batch<'_>, session: SessionId, turn: u64) -> Result<TurnRow, StoreError> {
-    tables::row(&batch.tables.conversations, (session.key(), turn, TURN), "turns")?
+fn read_turn(batch: &mut Batch<'_>, session: SessionId, turn: u64) -> Result<TurnRow, StoreError> {
+    tables::row(batch.tables.conversations()?, (session.key(), turn, TURN), "turns")?
         .ok_or(StoreError::NotFound(Missing::Turn(turn)))
 }
 
 fn write_turn(batch: &mut Batch<'_>, row: &TurnRow) -> Result<(), StoreError> {
-    batch.tables.conversations.insert((row.session.key(), row.turn, TURN), row::encode(row)?.as_slice())?;
+    batch.tables.conversations()?.insert((row.session.key(), row.turn, TURN), row::encode(row)?.as_slice())?;
     Ok(())
 }
