@@ -8,6 +8,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a measurement may stop")]
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
@@ -24,9 +25,12 @@ const DELTAS: [&str; 16] = [
 ];
 /// Turns of one client that are measured, each with a fresh agent, so that no prompt is longer than another.
 const SINGLE_TURNS: usize = 400;
-/// Clients at once, and turns of each.
+/// Clients at once, conversations of each, one after the other, and turns of a conversation.
 const CLIENTS: usize = 64;
-const TURNS_EACH: usize = 50;
+const CONVERSATIONS: usize = 5;
+const TURNS: usize = 10;
+/// Rounds of many clients.
+const ROUNDS: usize = 6;
 /// The kernel counts CPU time in hundredths of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -55,7 +59,7 @@ async fn single(mode: &str) {
     for turn in 0..SINGLE_TURNS + 20 {
         let agent = agent(&alice, mode).await;
         let mut socket = connect(&server, &alice, &agent).await;
-        let directly = direct(&http, &upstream).await;
+        let directly = direct(&http, upstream.addr()).await;
         let through = say(&mut socket).await;
         // The first ones warm up caches and connections.
         if turn >= 20 {
@@ -74,38 +78,73 @@ async fn single(mode: &str) {
     stages(&server.said());
 }
 
-/// Many clients at once.
+/// Many clients at once, straight and governed by turns: how fast the machine is just then shows in both.
 async fn crowd(mode: &str) {
-    let (server, _upstream, alice) = start("warn").await;
-    let mut sockets = Vec::new();
-    for _ in 0..CLIENTS {
-        let agent = agent(&alice, mode).await;
-        let mut socket = connect(&server, &alice, &agent).await;
-        say(&mut socket).await;
-        sockets.push(socket);
-    }
-    let before = cpu_seconds(server.pid());
-    let started = Instant::now();
-    let clients = sockets.into_iter().map(|mut socket| {
-        tokio::spawn(async move {
-            let mut taken = Vec::with_capacity(TURNS_EACH);
-            for _ in 0..TURNS_EACH {
-                taken.push(say(&mut socket).await);
+    let (server, upstream, alice) = start("warn").await;
+    println!("\n{CLIENTS} clients, {mode}, rounds of {} turns", CLIENTS * CONVERSATIONS * TURNS);
+    println!(
+        "{:>12} {:>12} {:>14} {:>17} {:>12}",
+        "straight/s", "turns/s", "CPU ms/turn", "first chunk (ms)", "end (ms)"
+    );
+    for _ in 0..ROUNDS {
+        let straight = straight_crowd(upstream.addr()).await;
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut sockets = Vec::new();
+            for _ in 0..CONVERSATIONS {
+                let agent = agent(&alice, mode).await;
+                sockets.push(connect(&server, &alice, &agent).await);
             }
-            taken
-        })
-    });
+            clients.push(sockets);
+        }
+        let before = cpu_seconds(server.pid());
+        let started = Instant::now();
+        let taken = all(clients.into_iter().map(converse)).await;
+        let (elapsed, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds(server.pid()) - before);
+        let turns = taken.len() as f64;
+        println!(
+            "{straight:12.0} {:12.0} {:14.3} {:17.1} {:12.1}",
+            turns / elapsed,
+            cpu * 1000.0 / turns,
+            percentile(&taken, first, 50),
+            percentile(&taken, end, 50)
+        );
+    }
+}
+
+/// One client's turns.
+async fn converse(sockets: Vec<Socket>) -> Vec<Taken> {
+    let mut taken = Vec::with_capacity(CONVERSATIONS * TURNS);
+    for mut socket in sockets {
+        for _ in 0..TURNS {
+            taken.push(say(&mut socket).await);
+        }
+    }
+    taken
+}
+
+/// As many requests of as many clients, straight to the upstream: how many a second.
+async fn straight_crowd(upstream: SocketAddr) -> f64 {
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let started = Instant::now();
+    let requests = |http: reqwest::Client| async move {
+        let mut taken = Vec::with_capacity(CONVERSATIONS * TURNS);
+        for _ in 0..CONVERSATIONS * TURNS {
+            taken.push(direct(&http, upstream).await);
+        }
+        taken
+    };
+    let taken = all((0..CLIENTS).map(|_| requests(http.clone()))).await;
+    taken.len() as f64 / started.elapsed().as_secs_f64()
+}
+
+/// What all of these take, side by side.
+async fn all(clients: impl Iterator<Item = impl Future<Output = Vec<Taken>> + Send + 'static>) -> Vec<Taken> {
     let mut taken = Vec::new();
-    for client in clients.collect::<Vec<_>>() {
+    for client in clients.map(tokio::spawn).collect::<Vec<_>>() {
         taken.extend(client.await.expect("a client ends"));
     }
-    let (elapsed, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds(server.pid()) - before);
-    let turns = taken.len() as f64;
-    println!("\n{CLIENTS} clients, {mode}, {} turns", taken.len());
-    println!("turns a second {:8.0}", turns / elapsed);
-    println!("server's CPU, ms a turn {:8.3}", cpu * 1000.0 / turns);
-    row("first chunk (ms)", &taken, first);
-    row("end (ms)", &taken, end);
+    taken
 }
 
 async fn start(log_level: &str) -> (GavelServer, Upstream, User) {
@@ -147,13 +186,13 @@ async fn say(socket: &mut Socket) -> Taken {
     }
 }
 
-async fn direct(http: &reqwest::Client, upstream: &Upstream) -> Taken {
+async fn direct(http: &reqwest::Client, upstream: SocketAddr) -> Taken {
     let body = json!({
         "model": "bench", "stream": true, "stream_options": { "include_usage": true },
         "messages": [{ "role": "user", "content": "What does the fox do?" }],
     });
     let started = Instant::now();
-    let request = http.post(format!("http://{}/v1/chat/completions", upstream.addr())).json(&body);
+    let request = http.post(format!("http://{upstream}/v1/chat/completions")).json(&body);
     let mut response = request.send().await.expect("the upstream answers");
     let mut first = None;
     while response.chunk().await.expect("a chunk").is_some() {

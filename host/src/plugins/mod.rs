@@ -277,10 +277,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Finds a bound set again. Bindings that are spelled differently are other ones here: that costs a second set, no more.
 fn bindings_digest(bindings: &(&[Binding], &[Binding])) -> Result<Hash, PluginError> {
-    gavel_log::jcs::to_string(bindings)
-        .map(|json| Hash::of(json.as_bytes()))
-        .map_err(|error| PluginError::Engine(error.to_string()))
+    serde_json::to_vec(bindings).map(|json| Hash::of(&json)).map_err(|error| PluginError::Engine(error.to_string()))
 }
 
 /// The stages that a binding is asked at: those that it names, if its policy can judge them all; else the policy's.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::frame::{FinishReason, Frame, Usage};
 use super::history::{self, Prompt};
 use super::judge::{Judgement, SubjectFrame};
+use super::lane::Lane;
 use super::passage::Passage;
 use super::recover::Unfinished;
 use super::seal::{RecordFrame, governance_result};
@@ -97,7 +98,7 @@ impl Turn {
     async fn run_observed(self, permit: Option<ProviderPermit>, prompt: Prompt) -> Result<(), TurnError> {
         let chat = self.start(permit, &prompt, self.begun.request.text.clone());
         let input = self.judge_input().await;
-        let (turn, lane) = tokio::join!(self.seal_input(&input, prompt), self.lane(Stage::Output));
+        let (turn, lane) = tokio::join!(self.seal_input(&input, prompt), self.lane_ahead());
         self.output(chat, turn?, lane).await
     }
 
@@ -114,7 +115,7 @@ impl Turn {
             return self.refuse_output(turn).await;
         }
         let chat = self.start(permit, &prompt, input.passage.text.clone());
-        let (turn, lane) = tokio::join!(self.seal_input(&input, prompt), self.lane(Stage::Output));
+        let (turn, lane) = tokio::join!(self.seal_input(&input, prompt), self.lane_ahead());
         self.output(chat, turn?, lane).await
     }
 
@@ -138,6 +139,12 @@ impl Turn {
         let passage = Passage::of(&judgement, text);
         self.begun.timing.pass(Point::Judged);
         Input { judgement, subject: self.subject.subject(Stage::Input, text), passage }
+    }
+
+    /// The answer's lane, opened when the provider and the writer have been set going.
+    async fn lane_ahead(&self) -> Lane {
+        tokio::task::yield_now().await;
+        self.lane(Stage::Output).await
     }
 
     /// Seals the input and announces its verdict. Gives the turn's number.
