@@ -13,6 +13,7 @@
 
 mod overlay;
 mod record;
+mod replay;
 
 use std::fmt;
 use std::io;
@@ -23,7 +24,8 @@ use std::thread::JoinHandle;
 use redb::{BackendError, StorageBackend};
 
 use overlay::Overlay;
-use record::{Draft, HEADER_BYTES, MAGIC, Record};
+use record::{Draft, HEADER_BYTES};
+use replay::End;
 
 /// Bytes of each half. A commit's record has some 60 KiB with one client.
 pub(crate) const HALF_BYTES: u64 = 8 << 20;
@@ -116,24 +118,8 @@ impl<B: StorageBackend> Journaled<B> {
             flush: None,
             broken: false,
         };
-        let lower = read_half(&journal, Half::Lower, half_bytes, length)?;
-        let upper = read_half(&journal, Half::Upper, half_bytes, length)?;
-        let halves = [(Half::Lower, records(&lower)), (Half::Upper, records(&upper))];
-        let newest = halves
-            .iter()
-            .filter_map(|(half, (records, _))| Some((*half, records.last()?, records)))
-            .max_by_key(|(_, last, _)| last.number);
-        if let Some((half, last, records)) = newest {
-            if halves.iter().any(|(_, (_, rest))| holds_newer(rest, last.number)) {
-                return Err(lost_records());
-            }
-            replay(&file, last, halves.iter().flat_map(|(_, (records, _))| records))?;
-            state.half = half;
-            state.number = last.number + 1;
-            state.needed = state.number;
-            state.declared = last.needed;
-            state.first = records.first().map_or(state.number, |first| first.number);
-            state.at = records.iter().map(|record| record.len() as u64).sum();
+        if let Some(End { half, number, needed, first, at }) = replay::replay(&file, &journal, half_bytes, length)? {
+            state = State { half, number: number + 1, needed: number + 1, declared: needed, first, at, ..state };
         }
         Ok(Self { file: Arc::new(file), journal, half_bytes, state: Mutex::new(state), ahead: RwLock::default() })
     }
@@ -254,57 +240,6 @@ impl Ahead {
         self.leaving = Arc::new(std::mem::take(&mut self.written));
         Arc::clone(&self.leaving)
     }
-}
-
-fn read_half(journal: &impl StorageBackend, half: Half, half_bytes: u64, length: u64) -> io::Result<Vec<u8>> {
-    let start = half.start(half_bytes);
-    let bytes = length.saturating_sub(start).min(half_bytes);
-    let mut read = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
-    if !read.is_empty() {
-        journal.read(start, &mut read)?;
-    }
-    Ok(read)
-}
-
-/// The records of a half from its beginning on, and what lies behind them: a record that was torn, and what is left of
-/// an older lap, which has lower numbers.
-fn records(half: &[u8]) -> (Vec<Record<'_>>, &[u8]) {
-    let mut records: Vec<Record<'_>> = Vec::new();
-    let mut rest = half;
-    while let Some(record) = Record::read(rest) {
-        if records.last().is_some_and(|last| record.number != last.number + 1) {
-            break;
-        }
-        rest = rest.get(record.len()..).unwrap_or_default();
-        records.push(record);
-    }
-    (records, rest)
-}
-
-/// Whether a record with a higher number lies in there: then one before it is damaged, not torn.
-fn holds_newer(rest: &[u8], number: u64) -> bool {
-    let starts = memchr::memmem::find_iter(rest, &MAGIC);
-    starts.filter_map(|at| Record::read(rest.get(at..)?)).any(|record| record.number > number)
-}
-
-fn lost_records() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the database's journal has lost records")
-}
-
-/// Does again what the records from the oldest needed to the newest hold, and flushes the file.
-fn replay<'a>(
-    file: &impl StorageBackend,
-    newest: &Record<'_>,
-    records: impl Iterator<Item = &'a Record<'a>>,
-) -> io::Result<()> {
-    let needed = newest.needed..=newest.number;
-    let mut due: Vec<_> = records.filter(|record| needed.contains(&record.number)).collect();
-    due.sort_by_key(|record| record.number);
-    if !due.iter().map(|record| record.number).eq(needed) {
-        return Err(lost_records());
-    }
-    due.into_iter().try_for_each(|record| record.replay(file))?;
-    file.sync_data()
 }
 
 impl<B: StorageBackend> StorageBackend for Journaled<B> {
