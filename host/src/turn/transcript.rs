@@ -146,3 +146,84 @@ fn text_of(message: &StoredMessage, key: &SessionKey) -> Result<String, TurnErro
     let text = key.open(message.id.to_string().as_bytes(), &message.content)?;
     String::from_utf8(text.to_vec()).map_err(|_| TurnError::Damaged("a stored message is not UTF-8"))
 }
+
+#[cfg(test)]
+mod tests {
+    use gavel_store::AgentId;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::vault::Vault;
+
+    fn key() -> (SessionKey, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config { data_dir: directory.path().to_owned(), ..Config::default() };
+        let vault = Vault::open(&config).unwrap();
+        let (agent, session) = (AgentId::generate(), SessionId::generate());
+        let data_key = vault.new_data_key(&agent).unwrap();
+        let wrapped = vault.new_session_key(&agent, &data_key, &session).unwrap();
+        (vault.session_key(&agent, &data_key, &session, &wrapped).unwrap(), directory)
+    }
+
+    fn exchange(turn: u64, texts: &[&str], key: &SessionKey) -> Exchange {
+        let parts = [gavel_store::TurnPart::Input, gavel_store::TurnPart::Answer];
+        let messages = parts.into_iter().zip(texts).map(|(part, text)| {
+            let id = MessageId::generate();
+            StoredMessage {
+                id,
+                session: SessionId::generate(),
+                turn,
+                part,
+                role: Role::User,
+                content: key.seal(id.to_string().as_bytes(), text.as_bytes()).unwrap(),
+                finish_reason: None,
+                leaf_hashes: Vec::new(),
+                judged: None,
+                created_at: 0,
+            }
+        });
+        Exchange { turn, settled: true, messages: messages.collect() }
+    }
+
+    #[test]
+    fn a_transcript_keeps_the_newest_turns_and_bytes_and_no_empty_text() {
+        let (key, _directory) = key();
+        let mut transcript = Transcript::default();
+        let turns = MAX_TURNS as u64 + 5;
+        for turn in 1..=turns {
+            transcript.extend(exchange(turn, &["ask", "answer"], &key), &key).unwrap();
+        }
+        transcript.extend(Exchange { turn: turns + 1, settled: true, messages: Vec::new() }, &key).unwrap();
+        assert_eq!((transcript.turns, transcript.messages.len()), (turns, 2 * MAX_TURNS));
+        assert_eq!(transcript.messages.first().map(|said| said.turn), Some(6));
+
+        transcript.extend(exchange(turns + 2, &["", "alone"], &key), &key).unwrap();
+        assert_eq!(transcript.messages.last().map(|said| said.text.as_str()), Some("alone"));
+        let long = "x".repeat(MAX_BYTES - 6);
+        transcript.extend(exchange(turns + 3, &[&long, "newest"], &key), &key).unwrap();
+        let kept: Vec<usize> = transcript.messages.iter().map(|said| said.text.len()).collect();
+        assert_eq!(kept, [long.len(), 6]);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
+        let (key, _directory) = key();
+        let transcripts = Transcripts::new();
+        let text = "x".repeat(MAX_BYTES - 1000);
+        let sessions: Vec<SessionId> = (0..=REMEMBERED_BYTES / MAX_BYTES).map(|_| SessionId::generate()).collect();
+        let mut settled = Settled { through: 1, ..Settled::default() };
+        settled.transcript.extend(exchange(1, &[&text], &key), &key).unwrap();
+        for session in &sessions {
+            transcripts.remember(*session, settled.clone());
+            transcripts.remember(*session, settled.clone());
+            assert!(transcripts.remembered().bytes <= REMEMBERED_BYTES);
+        }
+        let (first, last) = (sessions.first().unwrap(), sessions.last().unwrap());
+        assert!(transcripts.recall(last).is_some_and(|settled| settled.through == 1));
+        transcripts.remember(*first, Settled::default());
+        for session in &sessions {
+            transcripts.forget(session);
+        }
+        assert_eq!(transcripts.remembered().bytes, 0);
+    }
+}
