@@ -163,8 +163,10 @@ impl<B: StorageBackend> Journaled<B> {
     /// Gives the file all that was written, and flushes it.
     fn settle(&self, state: &mut State) -> io::Result<()> {
         self.collect(state, true)?;
-        let written = std::mem::take(&mut self.ahead().written);
-        written.write_to(&*self.file)?;
+        // Readers find it in the overlay until it is in the file.
+        let leaving = self.ahead().leave();
+        leaving.write_to(&*self.file)?;
+        self.ahead().leaving = Arc::default();
         self.file.sync_data()
     }
 

@@ -123,6 +123,31 @@ fn what_is_read_is_what_was_written_last_and_nothing_that_was_cut_off() {
 }
 
 #[test]
+fn a_reader_never_sees_an_older_page_while_the_file_is_given_the_newer_one() {
+    let medium = Medium::default();
+    let journaled = pages(&medium);
+    for value in 1..=100 {
+        write(&journaled, 0, value);
+        journaled.sync_data().unwrap();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut read = [0; PAGE];
+                for _ in 0..200 {
+                    journaled.read(0, &mut read).unwrap();
+                    assert_eq!(read, [value; PAGE]);
+                }
+            });
+            // More than a half of the journal holds: flushed where it belongs.
+            for page in (1..PAGES).cycle().take(PAGES) {
+                write(&journaled, page, value);
+            }
+            journaled.sync_data().unwrap();
+            reader.join().unwrap();
+        });
+    }
+}
+
+#[test]
 fn a_clean_end_leaves_a_file_that_needs_no_journal() {
     let medium = Medium::default();
     let journaled = pages(&medium);
