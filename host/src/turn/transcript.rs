@@ -14,8 +14,10 @@ use crate::vault::SessionKey;
 const MAX_TURNS: usize = 100;
 /// Most bytes of a prompt's history: the newest messages that fit.
 const MAX_BYTES: usize = 512 << 10;
-/// About the bytes of text that are remembered, of all sessions together.
+/// About the bytes that are remembered, of all sessions together.
 const REMEMBERED_BYTES: usize = 64 << 20;
+/// About the bytes that a session costs without any message.
+const SESSION_BYTES: usize = 256;
 
 /// A message as it went on.
 #[derive(Debug)]
@@ -87,12 +89,12 @@ impl Transcripts {
     fn remember(&self, session: SessionId, settled: Settled) {
         let mut remembered = self.remembered();
         remembered.forget(&session);
-        remembered.bytes += settled.transcript.bytes();
+        remembered.bytes += settled.bytes();
         remembered.sessions.put(session, settled);
         while remembered.bytes > REMEMBERED_BYTES
             && let Some((_, oldest)) = remembered.sessions.pop_lru()
         {
-            remembered.bytes -= oldest.transcript.bytes();
+            remembered.bytes -= oldest.bytes();
         }
     }
 
@@ -104,16 +106,19 @@ impl Transcripts {
 impl Remembered {
     fn forget(&mut self, session: &SessionId) {
         if let Some(old) = self.sessions.pop(session) {
-            self.bytes -= old.transcript.bytes();
+            self.bytes -= old.bytes();
         }
     }
 }
 
-impl Transcript {
+impl Settled {
     fn bytes(&self) -> usize {
-        self.messages.iter().map(|said| size_of::<Said>() + said.text.len()).sum()
+        let messages = self.transcript.messages.iter();
+        SESSION_BYTES + messages.map(|said| size_of::<Said>() + said.text.len()).sum::<usize>()
     }
+}
 
+impl Transcript {
     /// Adds the next turn, and lets go of the oldest for which there is no room any more.
     fn extend(&mut self, exchange: Exchange, key: &SessionKey) -> Result<(), TurnError> {
         if exchange.messages.is_empty() {
