@@ -8,14 +8,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use gavel_log::{Checkpoint, Edge, Hash, SigningKey};
 use redb::backends::FileBackend;
 use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction,
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
+    WriteTransaction,
 };
 
 use crate::error::StoreError;
 use crate::journal::{HALF_BYTES, Journaled};
 use crate::leaf::{Leaf, LogHead};
 use crate::tables::{self, Tables};
-use crate::tiles::{self, FullTiles, tree_error};
+use crate::tiles::{self, FullTiles, Tiles, tree_error};
 
 /// The database's name in the data directory.
 pub const FILE_NAME: &str = "gavel.redb";
@@ -36,6 +37,7 @@ pub(crate) fn in_directory(dir: &Path, cache_bytes: usize) -> Opener {
             TryLockError::Error(error) => error.into(),
         })?;
         let (file, journal) = (FileBackend::new(open_file(&path)?)?, FileBackend::new(journal)?);
+        sync_directory(&path)?;
         let backend = Journaled::open(file, journal, HALF_BYTES)?;
         Builder::new().set_cache_size(cache_bytes).create_with_backend(backend)
     })
@@ -48,6 +50,14 @@ fn open_file(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Makes the names of new files durable: without its name a journal is lost, whatever of it was flushed.
+fn sync_directory(file: &Path) -> io::Result<()> {
+    match file.parent() {
+        Some(directory) if cfg!(unix) => File::open(directory)?.sync_all(),
+        _ => Ok(()),
+    }
 }
 
 /// The database, shared by readers and the one writer.
@@ -124,13 +134,16 @@ impl Disk {
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(head);
     }
 
-    /// Runs one bounded read of the log up to a committed head, which the transaction holds all of.
-    pub(crate) fn read_log<T>(
+    /// Runs one bounded read of the tree of a committed head, which the transaction holds all of.
+    pub(crate) fn read_tree<T>(
         &self,
-        read: impl FnOnce(&ReadTransaction, &LogHead) -> Result<T, StoreError>,
+        read: impl FnOnce(&LogHead, &Tiles<'_, ReadOnlyTable<(u8, u64), &'static [u8]>>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let head = self.head();
-        self.read(|transaction| read(transaction, &head))
+        self.read(|transaction| {
+            let table = transaction.open_table(tables::TILES)?;
+            read(&head, &Tiles { full: FullTiles(&table), edge: &head.edge })
+        })
     }
 
     /// The head of the tree with this edge, signed.

@@ -1,6 +1,7 @@
 //! What was written to a file and is not in it yet.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 
 use redb::StorageBackend;
@@ -27,8 +28,8 @@ impl Overlay {
                 continue;
             }
             let block = match self.0.entry(number) {
-                std::collections::hash_map::Entry::Occupied(block) => block.into_mut(),
-                std::collections::hash_map::Entry::Vacant(vacant) => {
+                Entry::Occupied(block) => block.into_mut(),
+                Entry::Vacant(vacant) => {
                     let mut block = vec![0; BLOCK_BYTES].into_boxed_slice();
                     below(number * BLOCK_BYTES as u64, &mut block)?;
                     vacant.insert(block)

@@ -6,7 +6,7 @@ use crate::error::StoreError;
 use crate::leaf::{Leaf, LeafRow, Opening};
 use crate::store::Store;
 use crate::tables;
-use crate::tiles::{FullTiles, Tiles, tree_error};
+use crate::tiles::tree_error;
 
 /// Most entries of one [`Store::entries`]: a C2SP entry bundle's.
 pub const MAX_ENTRIES: u64 = 256;
@@ -50,13 +50,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::OutOfRange`] unless `index < size` and `size` is at most the log's; and as of every read.
     pub fn inclusion_proof(&self, index: u64, size: u64) -> Result<Vec<Hash>, StoreError> {
-        self.disk().read_log(|transaction, head| {
+        self.disk().read_tree(|head, tiles| {
             if index >= size || size > head.size {
                 return Err(StoreError::OutOfRange { from: index, to: size, size: head.size });
             }
-            let table = transaction.open_table(tables::TILES)?;
-            let tiles = Tiles { full: FullTiles(&table), edge: &head.edge };
-            gavel_log::inclusion_proof(&tiles, index, size).map_err(tree_error)
+            gavel_log::inclusion_proof(tiles, index, size).map_err(tree_error)
         })
     }
 
@@ -66,13 +64,11 @@ impl Store {
     /// [`StoreError::OutOfRange`] unless `from` is at least 1 and at most `to`, and `to` at most the log's size; and as
     /// of every read.
     pub fn consistency_proof(&self, from: u64, to: u64) -> Result<Vec<Hash>, StoreError> {
-        self.disk().read_log(|transaction, head| {
+        self.disk().read_tree(|head, tiles| {
             if from == 0 || from > to || to > head.size {
                 return Err(StoreError::OutOfRange { from, to, size: head.size });
             }
-            let table = transaction.open_table(tables::TILES)?;
-            let tiles = Tiles { full: FullTiles(&table), edge: &head.edge };
-            gavel_log::consistency_proof(&tiles, from, to).map_err(tree_error)
+            gavel_log::consistency_proof(tiles, from, to).map_err(tree_error)
         })
     }
 
@@ -84,10 +80,7 @@ impl Store {
         if width == 0 {
             return Ok(None);
         }
-        self.disk().read_log(|transaction, head| {
-            let table = transaction.open_table(tables::TILES)?;
-            Tiles { full: FullTiles(&table), edge: &head.edge }.prefix(id, width)
-        })
+        self.disk().read_tree(|_, tiles| tiles.prefix(id, width))
     }
 
     /// The entries with indices from `from` up to, but not including, `to`; at most [`MAX_ENTRIES`].

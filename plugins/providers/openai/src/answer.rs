@@ -52,7 +52,7 @@ struct Answer {
 }
 
 /// Text of one kind that is not sent yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Held {
     thinking: bool,
     text: String,
@@ -69,8 +69,8 @@ pub(crate) fn stream(
         let mut event = |data: &str| answer.event(data, sink);
         match read() {
             Ok(Some(bytes)) => {
-                let halt = parser.push(&bytes, &mut event).err().or_else(|| Some(answer.flush(sink).err()?.into()));
-                if let Some(halt) = halt {
+                let read = parser.push(&bytes, &mut event);
+                if let Err(halt) = read.and_then(|()| answer.flush(sink).map_err(Halt::from)) {
                     break halt;
                 }
             }
