@@ -40,10 +40,16 @@ pub(super) async fn guard(
         return Ok(next.run(request).await);
     }
     let caller = authenticated(&app, &request)?;
-    if rule == Rule::Owner {
-        let id = path.iter().find(|(name, _)| *name == "id").map(|(_, id)| id);
-        let agent = owned(&app, &caller, id)?;
-        request.extensions_mut().insert(TheAgent(agent));
+    match rule {
+        Rule::Owner | Rule::Key(_) => {
+            let id = path.iter().find(|(name, _)| *name == "id").map(|(_, id)| id);
+            let agent = owned(&app, &caller, id)?;
+            request.extensions_mut().insert(TheAgent(agent));
+        }
+        Rule::Auditor if !caller.may_audit() => {
+            return Err(Problem::new(Code::Forbidden, "only auditors and administrators may see this"));
+        }
+        Rule::Open | Rule::User | Rule::Auditor | Rule::AnyKey(_) => {}
     }
     request.extensions_mut().insert(TheCaller(caller));
     Ok(next.run(request).await)

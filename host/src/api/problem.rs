@@ -34,6 +34,12 @@ pub enum Code {
     UnsupportedMediaType,
     /// The path takes WebSockets alone.
     UpgradeRequired,
+    /// A month's allowance is used up.
+    QuotaExceeded,
+    /// More requests than the minute allows.
+    RateLimited,
+    /// Every instance that it would need is taken.
+    Busy,
     /// A fault of ours.
     Internal,
     /// The server is going down.
@@ -59,6 +65,9 @@ impl Code {
             Self::PayloadTooLarge => ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::UpgradeRequired => ("upgrade_required", StatusCode::UPGRADE_REQUIRED),
+            Self::QuotaExceeded => ("quota_exceeded", StatusCode::TOO_MANY_REQUESTS),
+            Self::RateLimited => ("rate_limited", StatusCode::TOO_MANY_REQUESTS),
+            Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
             Self::ShuttingDown => ("shutting_down", StatusCode::SERVICE_UNAVAILABLE),
             Self::Timeout => ("timeout", StatusCode::GATEWAY_TIMEOUT),
@@ -72,13 +81,20 @@ pub struct Problem {
     code: Code,
     detail: String,
     errors: Vec<FieldError>,
+    retry_after: Option<u64>,
 }
 
 impl Problem {
     /// A problem with words for people.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new() }
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None }
+    }
+
+    /// The same, with the seconds after which it is worth trying again.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// A request whose fields are at fault.
@@ -93,7 +109,7 @@ impl Problem {
             [one] => one.detail.clone(),
             _ => "some fields are not acceptable".to_owned(),
         };
-        Self { code, detail, errors }
+        Self { code, detail, errors, retry_after: None }
     }
 
     /// There is no such thing here, or it is another's: nobody learns which.
@@ -148,14 +164,18 @@ impl IntoResponse for Problem {
                 headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
                 headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             }
-            Code::ShuttingDown => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-            }
             _ => {}
+        }
+        let restart = (self.code == Code::ShuttingDown).then_some(RESTART_SECONDS);
+        if let Some(seconds) = self.retry_after.or(restart) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
 }
+
+/// Seconds after which a server that goes down may be up again.
+const RESTART_SECONDS: u64 = 5;
 
 impl From<AgentError> for Problem {
     fn from(error: AgentError) -> Self {

@@ -1,7 +1,7 @@
 //! Who makes a request.
 
 use gavel_log::Hash;
-use gavel_store::{Agent, Store, StoreError, User, UserId};
+use gavel_store::{Agent, Store, StoreError, User, UserId, UserRole};
 use subtle::ConstantTimeEq;
 
 use super::Token;
@@ -43,6 +43,14 @@ impl Caller {
     pub fn owns(&self, agent: &Agent) -> bool {
         match self {
             Self::User(user) => user.id == agent.owner,
+        }
+    }
+
+    /// Whether the caller may see every agent's verdicts.
+    #[must_use]
+    pub fn may_audit(&self) -> bool {
+        match self {
+            Self::User(user) => matches!(user.role, UserRole::Auditor | UserRole::Admin),
         }
     }
 

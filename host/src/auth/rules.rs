@@ -4,15 +4,24 @@
 
 use axum::http::Method;
 
+use super::Scope;
+
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// Anyone, without a token.
     Open,
-    /// Any user.
+    /// Any user; no API key.
     User,
-    /// The user to whom the agent in the path belongs; to anyone else the agent does not exist.
+    /// A user who may see every agent's verdicts: an auditor or an administrator.
+    Auditor,
+    /// The user to whom the agent in the path belongs; to another user the agent does not exist. No API key.
     Owner,
+    /// The agent's owner, or one of the agent's API keys with this scope.
+    Key(Scope),
+    /// A user, or an API key with this scope, of whichever agent: the handler names the agent and asks whether it is the
+    /// caller's.
+    AnyKey(Scope),
 }
 
 const ROUTES: &[(Method, &str, Rule)] = &[
@@ -26,12 +35,12 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::GET, "/verify/proof/{leaf_hash}", Rule::Open),
     (Method::POST, "/v1/agents", Rule::User),
     (Method::GET, "/v1/agents", Rule::User),
-    (Method::GET, "/v1/agents/{id}", Rule::Owner),
-    (Method::POST, "/v1/agents/{id}/start", Rule::Owner),
-    (Method::POST, "/v1/agents/{id}/stop", Rule::Owner),
-    (Method::GET, "/v1/agents/{id}/chat", Rule::Owner),
-    (Method::GET, "/v1/agents/{id}/messages", Rule::Owner),
-    (Method::GET, "/v1/agents/{id}/proofs/{leaf_hash}", Rule::Owner),
+    (Method::GET, "/v1/agents/{id}", Rule::Key(Scope::AgentRead)),
+    (Method::POST, "/v1/agents/{id}/start", Rule::Key(Scope::AgentControl)),
+    (Method::POST, "/v1/agents/{id}/stop", Rule::Key(Scope::AgentControl)),
+    (Method::GET, "/v1/agents/{id}/chat", Rule::Key(Scope::Chat)),
+    (Method::GET, "/v1/agents/{id}/messages", Rule::Key(Scope::MessagesRead)),
+    (Method::GET, "/v1/agents/{id}/proofs/{leaf_hash}", Rule::Key(Scope::ProofsRead)),
 ];
 
 /// The rule of a route, by the path that the router knows it under; none for what the table does not name.
@@ -47,10 +56,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_route_of_an_agent_is_its_owners() {
+    fn every_route_of_an_agent_is_its_owners_or_its_keys() {
         for (method, path, rule) in ROUTES {
             let owned = path.starts_with("/v1/agents/{id}");
-            assert_eq!(*rule == Rule::Owner, owned, "{method} {path}");
+            assert_eq!(matches!(rule, Rule::Owner | Rule::Key(_)), owned, "{method} {path}");
             assert!(*rule != Rule::Open || !path.starts_with("/v1"), "{method} {path}");
         }
     }

@@ -11,7 +11,7 @@ use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, TableHandle, 
 use crate::error::StoreError;
 
 /// The version of all of this.
-pub(crate) const SCHEMA: u32 = 2;
+pub(crate) const SCHEMA: u32 = 3;
 const SCHEMA_KEY: &str = "schema";
 
 /// A metadata row's bytes.
