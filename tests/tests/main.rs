@@ -13,6 +13,7 @@
 mod components;
 
 mod agents;
+mod changes;
 mod checkpoints;
 mod command_line;
 mod crash;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gavel_log::record::{MAX_POLICIES, Mode};
-use gavel_store::Binding;
-use serde::Deserialize;
+use gavel_store::{AgentChange, Binding};
+use serde::{Deserialize, Deserializer};
 
 use super::AgentError;
 use crate::config::{BindingSpec, Config};
@@ -50,6 +50,35 @@ pub struct NewAgent {
     pub policies: Option<Vec<BindingSpec>>,
 }
 
+/// What a caller changes of an agent; what is absent stays as it is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChangedAgent {
+    /// 1 to 200 characters.
+    #[serde(deserialize_with = "given")]
+    pub agent_name: Option<String>,
+    /// 1 to 200 characters.
+    #[serde(deserialize_with = "given")]
+    pub model: Option<String>,
+    /// The name of a provider that exists.
+    #[serde(deserialize_with = "given")]
+    pub model_provider: Option<String>,
+    /// At least as strict as the installation's minimum.
+    #[serde(deserialize_with = "given")]
+    pub governance_mode: Option<Mode>,
+    /// At most 64 KiB; null takes it away.
+    #[serde(deserialize_with = "given")]
+    pub system_prompt: Option<Option<String>>,
+    /// At most 64, of 256 characters each, in place of those before.
+    #[serde(deserialize_with = "given")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// A field that is there: what may not be null is not absent for being null.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(input: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(input).map(Some)
+}
+
 /// What an agent will be: within all bounds.
 #[derive(Debug)]
 pub(super) struct Traits {
@@ -81,49 +110,84 @@ impl NewAgent {
                 .collect(),
         };
         let mut faults = traits.faults();
-        if !plugins.provider_exists(&traits.provider) {
-            faults.push(fault("/model_provider", "there is no such provider".to_owned()));
-        }
+        faults.extend(provider_fault(&traits.provider, plugins));
         if !faults.is_empty() {
             return Err(AgentError::Invalid(faults));
         }
-        if minimum == Mode::Enforcing && traits.mode == Mode::Transparent {
-            return Err(AgentError::ModeForbidden);
-        }
+        allowed(traits.mode, minimum)?;
         Ok(traits)
     }
+}
+
+impl ChangedAgent {
+    /// Checks every bound, naming all that is wrong at once.
+    pub(super) fn checked(self, config: &Config, plugins: &Plugins) -> Result<AgentChange, AgentError> {
+        let mut faults = Vec::new();
+        let names =
+            [("/agent_name", &self.agent_name), ("/model", &self.model), ("/model_provider", &self.model_provider)];
+        faults.extend(names.into_iter().filter_map(|(pointer, name)| name_fault(pointer, name.as_ref()?)));
+        faults.extend(self.system_prompt.iter().flatten().filter_map(|prompt| prompt_fault(prompt)));
+        faults.extend(self.labels.iter().flat_map(label_faults));
+        faults.extend(self.model_provider.as_ref().and_then(|provider| provider_fault(provider, plugins)));
+        if !faults.is_empty() {
+            return Err(AgentError::Invalid(faults));
+        }
+        if let Some(mode) = self.governance_mode {
+            allowed(mode, config.governance.minimum_mode)?;
+        }
+        Ok(AgentChange {
+            name: self.agent_name,
+            model: self.model,
+            provider: self.model_provider,
+            mode: self.governance_mode,
+            system_prompt: self.system_prompt,
+            labels: self.labels,
+        })
+    }
+}
+
+/// Refuses a mode that is laxer than the installation's minimum.
+fn allowed(mode: Mode, minimum: Mode) -> Result<(), AgentError> {
+    let laxer = minimum == Mode::Enforcing && mode == Mode::Transparent;
+    if laxer { Err(AgentError::ModeForbidden) } else { Ok(()) }
+}
+
+fn name_fault(pointer: &str, name: &str) -> Option<FieldError> {
+    let fits = (1..=MAX_NAME_CHARS).contains(&name.chars().count());
+    (!fits).then(|| fault(pointer, format!("must have 1 to {MAX_NAME_CHARS} characters")))
+}
+
+fn prompt_fault(prompt: &str) -> Option<FieldError> {
+    let fits = prompt.len() <= MAX_PROMPT_BYTES;
+    (!fits).then(|| fault("/system_prompt", format!("must have at most {MAX_PROMPT_BYTES} bytes")))
+}
+
+fn provider_fault(provider: &str, plugins: &Plugins) -> Option<FieldError> {
+    let exists = plugins.provider_exists(provider);
+    (!exists).then(|| fault("/model_provider", "there is no such provider".to_owned()))
+}
+
+fn label_faults(labels: &BTreeMap<String, String>) -> Vec<FieldError> {
+    if labels.len() > MAX_LABELS {
+        return vec![fault("/labels", format!("must be at most {MAX_LABELS}"))];
+    }
+    let fits = |text: &String| text.chars().count() <= MAX_LABEL_CHARS;
+    let too_long = labels.iter().filter(|(name, value)| !(fits(name) && fits(value)));
+    let told = |name: &str| {
+        fault(&format!("/labels/{}", escaped(name)), format!("must have at most {MAX_LABEL_CHARS} characters"))
+    };
+    too_long.map(|(name, _)| told(name)).collect()
 }
 
 impl Traits {
     /// Everything that is out of bounds.
     fn faults(&self) -> Vec<FieldError> {
-        let mut faults = Vec::new();
         let names = [("/agent_name", &self.name), ("/model", &self.model), ("/model_provider", &self.provider)];
-        for (pointer, name) in names {
-            let characters = name.chars().count();
-            if !(1..=MAX_NAME_CHARS).contains(&characters) {
-                faults.push(fault(pointer, format!("must have 1 to {MAX_NAME_CHARS} characters")));
-            }
-        }
-        if self.system_prompt.as_ref().is_some_and(|prompt| prompt.len() > MAX_PROMPT_BYTES) {
-            faults.push(fault("/system_prompt", format!("must have at most {MAX_PROMPT_BYTES} bytes")));
-        }
-        self.label_faults(&mut faults);
+        let mut faults: Vec<_> = names.into_iter().filter_map(|(pointer, name)| name_fault(pointer, name)).collect();
+        faults.extend(self.system_prompt.as_ref().and_then(|prompt| prompt_fault(prompt)));
+        faults.extend(label_faults(&self.labels));
         self.policy_faults(&mut faults);
         faults
-    }
-
-    fn label_faults(&self, faults: &mut Vec<FieldError>) {
-        if self.labels.len() > MAX_LABELS {
-            faults.push(fault("/labels", format!("must be at most {MAX_LABELS}")));
-            return;
-        }
-        for (name, value) in &self.labels {
-            if [name, value].into_iter().any(|text| text.chars().count() > MAX_LABEL_CHARS) {
-                let pointer = format!("/labels/{}", escaped(name));
-                faults.push(fault(&pointer, format!("must have at most {MAX_LABEL_CHARS} characters")));
-            }
-        }
     }
 
     fn policy_faults(&self, faults: &mut Vec<FieldError>) {

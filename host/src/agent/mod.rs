@@ -20,7 +20,7 @@ use crate::tasks::Tasks;
 use crate::vault::{Vault, VaultError};
 
 pub use conversation::{Conversations, Said};
-pub use draft::{FieldError, NewAgent};
+pub use draft::{ChangedAgent, FieldError, NewAgent};
 pub use lifecycle::STOP_GRACE;
 pub use live::{LiveTurn, Reader};
 pub use open_turns::{Claim, OpenTurns};
@@ -106,6 +106,17 @@ impl Agents {
         };
         self.store.create_agent(agent.clone()).await?;
         tracing::info!(agent = %id, mode = ?agent.mode, "agent made");
+        Ok(agent)
+    }
+
+    /// Changes what an agent's owner sets. It holds from the next turn on: one under way keeps what it began with.
+    ///
+    /// # Errors
+    /// When a field is not acceptable, the mode is laxer than the installation allows, or the store fails.
+    pub async fn change(&self, id: &AgentId, changed: ChangedAgent) -> Result<Agent, AgentError> {
+        let change = changed.checked(&self.config, &self.plugins)?;
+        let agent = self.store.change_agent(id, change, now_ms()).await?;
+        tracing::info!(agent = %id, mode = ?agent.mode, "agent changed");
         Ok(agent)
     }
 

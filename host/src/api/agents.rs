@@ -16,7 +16,7 @@ use super::cursor;
 use super::guard::{TheAgent, TheCaller};
 use super::params::Params;
 use super::problem::Problem;
-use crate::agent::NewAgent;
+use crate::agent::{ChangedAgent, NewAgent};
 use crate::clock::rfc3339_ms;
 use crate::config::BindingSpec;
 
@@ -98,6 +98,15 @@ pub(super) async fn list(
 /// `GET /v1/agents/{id}`
 pub(super) async fn show(TheAgent(agent): TheAgent) -> Answer<AgentView> {
     Answer(agent.into())
+}
+
+/// `PATCH /v1/agents/{id}`
+pub(super) async fn change(
+    State(app): State<App>,
+    TheAgent(agent): TheAgent,
+    Json(changed): Json<ChangedAgent>,
+) -> Result<Answer<AgentView>, Problem> {
+    Ok(Answer(app.agents.change(&agent.id, changed).await?.into()))
 }
 
 /// What a start takes.

@@ -15,7 +15,7 @@ use super::{App, admin, agents, chat, health, log, messages, proofs, verify};
 pub fn router(app: App) -> Router {
     let agents = Router::new()
         .route("/v1/agents", post(agents::create).get(agents::list))
-        .route("/v1/agents/{id}", get(agents::show))
+        .route("/v1/agents/{id}", get(agents::show).patch(agents::change))
         .route("/v1/agents/{id}/start", post(agents::start))
         .route("/v1/agents/{id}/stop", post(agents::stop))
         .route("/v1/agents/{id}/chat", get(chat::chat))

@@ -36,6 +36,7 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::POST, "/v1/agents", Rule::User),
     (Method::GET, "/v1/agents", Rule::User),
     (Method::GET, "/v1/agents/{id}", Rule::Key(Scope::AgentRead)),
+    (Method::PATCH, "/v1/agents/{id}", Rule::Owner),
     (Method::POST, "/v1/agents/{id}/start", Rule::Key(Scope::AgentControl)),
     (Method::POST, "/v1/agents/{id}/stop", Rule::Key(Scope::AgentControl)),
     (Method::GET, "/v1/agents/{id}/chat", Rule::Key(Scope::Chat)),

@@ -47,6 +47,23 @@ pub struct Agent {
     pub updated_at: i64,
 }
 
+/// What an agent's owner changes of it; what is none stays as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AgentChange {
+    /// Its name.
+    pub name: Option<String>,
+    /// The model's name.
+    pub model: Option<String>,
+    /// The provider's name.
+    pub provider: Option<String>,
+    /// Whether verdicts are reported or obeyed.
+    pub mode: Option<Mode>,
+    /// The instruction to the model; `Some(None)` takes it away.
+    pub system_prompt: Option<Option<String>>,
+    /// All labels, in place of those before.
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
 /// Whether an agent takes turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -184,6 +201,31 @@ pub(crate) struct AgentProfile {
     pub(crate) wrapped_data_key: Vec<u8>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
+}
+
+impl AgentProfile {
+    /// Makes the change, and says whether anything is another than before.
+    pub(crate) fn change(&mut self, change: AgentChange, now: i64) -> bool {
+        let before = self.clone();
+        let AgentChange { name, model, provider, mode, system_prompt, labels } = change;
+        set(&mut self.name, name);
+        set(&mut self.model, model);
+        set(&mut self.provider, provider);
+        set(&mut self.mode, mode);
+        set(&mut self.system_prompt, system_prompt);
+        set(&mut self.labels, labels);
+        let changed = *self != before;
+        if changed {
+            self.updated_at = now;
+        }
+        changed
+    }
+}
+
+fn set<T>(field: &mut T, wanted: Option<T>) {
+    if let Some(wanted) = wanted {
+        *field = wanted;
+    }
 }
 
 /// The part of an agent that each turn reads and writes, with what is counted of its current session.

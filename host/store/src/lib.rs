@@ -26,8 +26,8 @@ mod write;
 mod tests;
 
 pub use agent::{
-    Agent, AgentState, Binding, CheckpointDraft, CheckpointKind, Release, Session, SessionCheckpoint, StartSession,
-    Started,
+    Agent, AgentChange, AgentState, Binding, CheckpointDraft, CheckpointKind, Release, Session, SessionCheckpoint,
+    StartSession, Started,
 };
 pub use disk::{FILE_NAME, JOURNAL_NAME};
 pub use error::{Missing, StoreError};

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use gavel_log::{Hash, SigningKey};
 use tokio::sync::oneshot;
 
-use crate::agent::{Agent, CheckpointDraft, SessionCheckpoint, StartSession, Started};
+use crate::agent::{Agent, AgentChange, CheckpointDraft, SessionCheckpoint, StartSession, Started};
 use crate::disk::{self, Disk, Opener};
 use crate::error::StoreError;
 use crate::id::{AgentId, MessageId};
@@ -116,13 +116,14 @@ impl Store {
         self.submit(SMALL_WRITE, move |batch| write::create_agent(batch, agent)).await
     }
 
-    /// Replaces what an agent's owner sets: name, model, provider, mode, prompt, labels, policies and `updated_at`.
-    /// All else stays as it is stored. Gives the agent as it is then.
+    /// Changes what an agent's owner sets, at `now` in milliseconds since the Unix epoch. Gives the agent as it is then;
+    /// a change to what it is already leaves its time of change alone.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and the writer's.
-    pub async fn update_agent(&self, agent: Agent) -> Result<Agent, StoreError> {
-        self.submit(SMALL_WRITE, move |batch| write::update_agent(batch, agent)).await
+    pub async fn change_agent(&self, id: &AgentId, change: AgentChange, now: i64) -> Result<Agent, StoreError> {
+        let id = *id;
+        self.submit(SMALL_WRITE, move |batch| write::change_agent(batch, id, change, now)).await
     }
 
     /// Starts an agent: opens its first session, later resumes that of its last checkpoint, or opens another where

@@ -6,7 +6,7 @@ use redb::{Database, ReadableTable, TableDefinition};
 
 use super::*;
 use crate::leaf::Leaf;
-use crate::{Binding, FILE_NAME, Missing, Release, User, UserRole};
+use crate::{AgentChange, Binding, FILE_NAME, Missing, Release, User, UserRole};
 
 fn user(name: &str, token: Option<&[u8]>) -> User {
     User { id: name.parse().unwrap(), role: UserRole::Member, token_hash: token.map(Hash::of), created_at: 1 }
@@ -81,24 +81,37 @@ async fn making_an_agent_again_is_no_error_but_another_of_its_id_is() {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_the_owner_sets_and_nothing_else() {
+async fn a_change_reaches_what_it_names_and_nothing_else() {
     let home = Home::new();
     let actor = Actor::new(&home.store).await;
     let before = home.store.agent(&actor.agent).unwrap().unwrap();
-    let wanted = Agent {
-        name: "Renamed".into(),
-        owner: "mallory".parse().unwrap(),
-        state: AgentState::Stopped,
-        chain: Chain([0; 16]),
-        wrapped_data_key: Vec::new(),
-        updated_at: 9000,
-        ..before.clone()
-    };
-    let after = home.store.update_agent(wanted).await.unwrap();
+    let rename = AgentChange { name: Some("Renamed".into()), ..AgentChange::default() };
+    let after = home.store.change_agent(&actor.agent, rename.clone(), 9000).await.unwrap();
     assert_eq!(after, Agent { name: "Renamed".into(), updated_at: 9000, ..before });
-    assert_eq!(home.store.agent(&actor.agent).unwrap(), Some(after));
-    let error = home.store.update_agent(new_agent("alice")).await.unwrap_err();
+    assert_eq!(home.store.agent(&actor.agent).unwrap(), Some(after.clone()));
+    assert_eq!(home.store.change_agent(&actor.agent, rename.clone(), 9500).await.unwrap(), after, "nothing is new");
+
+    let clear = AgentChange { system_prompt: Some(None), labels: Some(BTreeMap::new()), ..AgentChange::default() };
+    let cleared = home.store.change_agent(&actor.agent, clear, 9900).await.unwrap();
+    assert_eq!(cleared, Agent { system_prompt: None, labels: BTreeMap::new(), updated_at: 9900, ..after });
+    let error = home.store.change_agent(&AgentId::generate(), rename, 9999).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound(Missing::Agent(_))));
+}
+
+#[tokio::test]
+async fn of_changes_at_once_none_is_lost() {
+    let home = Home::new();
+    let actor = Actor::new(&home.store).await;
+    let name = AgentChange { name: Some("Renamed".into()), ..AgentChange::default() };
+    let model = AgentChange { model: Some("larger".into()), ..AgentChange::default() };
+    let (one, two) = tokio::join!(
+        home.store.change_agent(&actor.agent, name, 9000),
+        home.store.change_agent(&actor.agent, model, 9001)
+    );
+    one.unwrap();
+    two.unwrap();
+    let agent = home.store.agent(&actor.agent).unwrap().unwrap();
+    assert_eq!((agent.name.as_str(), agent.model.as_str()), ("Renamed", "larger"));
 }
 
 #[tokio::test]
@@ -181,7 +194,7 @@ fn a_file_of_another_schema_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = Store::open(dir.path(), signer(), StoreOptions::default()).unwrap_err();
-    assert!(matches!(error, StoreError::Schema { found: Some(1), known: 2 }));
+    assert!(matches!(error, StoreError::Schema { found: Some(1), known: 3 }));
     assert_eq!(error.to_string(), "the database has schema 1, but this version of Gavel knows schema 3 only");
 }
 
@@ -194,7 +207,7 @@ fn another_programs_file_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = Store::open(dir.path(), signer(), StoreOptions::default()).unwrap_err();
-    assert!(matches!(error, StoreError::Schema { found: None, known: 2 }));
+    assert!(matches!(error, StoreError::Schema { found: None, known: 3 }));
 }
 
 #[tokio::test]

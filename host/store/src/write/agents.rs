@@ -5,8 +5,8 @@ use redb::ReadableTable;
 use super::batch::Batch;
 use super::job::Staged;
 use crate::agent::{
-    Agent, AgentHead, AgentProfile, AgentState, CheckpointDraft, CheckpointKind, Session, SessionCheckpoint,
-    StartSession, Started,
+    Agent, AgentChange, AgentHead, AgentProfile, AgentState, CheckpointDraft, CheckpointKind, Session,
+    SessionCheckpoint, StartSession, Started,
 };
 use crate::error::{Missing, StoreError};
 use crate::id::{AgentId, CheckpointId, SessionId};
@@ -27,18 +27,21 @@ pub(crate) fn create_agent(batch: &mut Batch<'_>, agent: Agent) -> Result<Staged
     Ok(Staged::changed(()))
 }
 
-/// Replaces what the owner sets: name, model, provider, mode, prompt, labels, policies and `updated_at`. Owner, chain,
-/// key, state, session and the time of making stay as they are, whatever is given.
-pub(crate) fn update_agent(batch: &mut Batch<'_>, agent: Agent) -> Result<Staged<Agent>, StoreError> {
-    let id = agent.id;
-    let old = read_profile(batch, id)?.ok_or(StoreError::NotFound(Missing::Agent(id)))?;
+/// Changes what the owner sets. It is applied to the row as it stands, so that of two changes at once none is lost.
+pub(crate) fn change_agent(
+    batch: &mut Batch<'_>,
+    id: AgentId,
+    change: AgentChange,
+    now: i64,
+) -> Result<Staged<Agent>, StoreError> {
+    let mut profile = read_profile(batch, id)?.ok_or(StoreError::NotFound(Missing::Agent(id)))?;
     let head = read_head(batch, id)?;
-    let (new, _) = agent.into_rows();
-    let profile =
-        AgentProfile { owner: old.owner, wrapped_data_key: old.wrapped_data_key, created_at: old.created_at, ..new };
-
-    batch.tables.agents()?.insert(id.key(), row::encode(&profile)?.as_slice())?;
-    Ok(Staged::changed(Agent::from_rows(id, profile, &head)))
+    let changed = profile.change(change, now);
+    if changed {
+        batch.tables.agents()?.insert(id.key(), row::encode(&profile)?.as_slice())?;
+    }
+    let agent = Agent::from_rows(id, profile, &head);
+    Ok(if changed { Staged::changed(agent) } else { Staged::unchanged(agent) })
 }
 
 /// Starts an agent: opens its first session, or resumes that of its last checkpoint, or opens another if asked to.

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::disk::Disk;
 use crate::error::StoreError;
-pub(crate) use agents::{create_agent, start_agent, stop_agent, update_agent};
+pub(crate) use agents::{change_agent, create_agent, start_agent, stop_agent};
 pub(crate) use batch::Batch;
 use batch::Committed;
 pub(crate) use job::{Job, Request, Staged};
