@@ -32,3 +32,4 @@ mod sockets;
 mod splits;
 mod system_prompt;
 mod transparent;
+mod vault;

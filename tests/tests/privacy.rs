@@ -7,7 +7,7 @@ use gavel_tests::{GavelServer, MOCK_KEY, Script, Setup, Upstream};
 use serde_json::json;
 
 /// Everything, of the server's own.
-const VERBOSE: &str = "debug,gavel=trace,gavel_sandbox=trace,gavel_store=trace,gavel_log=trace";
+pub(crate) const VERBOSE: &str = "debug,gavel=trace,gavel_sandbox=trace,gavel_store=trace,gavel_log=trace";
 
 fn files(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -22,7 +22,7 @@ fn files(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
 }
 
 /// The names of the files under a directory that hold this text.
-fn holding(directory: &Path, text: &str) -> Vec<String> {
+pub(crate) fn holding(directory: &Path, text: &str) -> Vec<String> {
     let mut all = Vec::new();
     files(directory, &mut all);
     assert!(!all.is_empty());

@@ -6,6 +6,7 @@ mod lifecycle;
 mod live;
 mod open_turns;
 mod replay;
+mod vault_keys;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use draft::{ChangedAgent, FieldError, NewAgent};
 pub use lifecycle::STOP_GRACE;
 pub use live::{LiveTurn, Reader};
 pub use open_turns::{Claim, OpenTurns};
+pub use vault_keys::NewVaultKey;
 
 /// Why something was not done to an agent.
 #[derive(Debug, thiserror::Error)]

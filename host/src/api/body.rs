@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
+use zeroize::Zeroizing;
 
 use super::problem::{Code, Problem};
 use crate::agent::FieldError;
@@ -36,8 +37,9 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Reads a body, of which no more is kept than may be.
-async fn bounded(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>, Problem> {
+/// Reads a body, of which no more is kept than may be. It may hold a secret: the buffer is wiped when it is dropped, and
+/// does not grow, leaving copies behind, where the client says how long the body is.
+async fn bounded(headers: &HeaderMap, mut body: Body) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let too_large = || Problem::new(Code::PayloadTooLarge, format!("the body is larger than {MAX_BODY_BYTES} bytes"));
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     // A client that asks first, or that would send without end, is answered at once.
@@ -45,7 +47,8 @@ async fn bounded(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>, Problem
     if declared.is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
-    let (mut kept, mut read) = (Vec::new(), 0);
+    let capacity = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(MAX_BODY_BYTES);
+    let (mut kept, mut read) = (Zeroizing::new(Vec::with_capacity(capacity)), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::new(Code::InvalidRequest, "the body broke off"))?;
         let Ok(data) = frame.into_data() else { continue };

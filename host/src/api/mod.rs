@@ -15,6 +15,7 @@ mod params;
 mod problem;
 mod proofs;
 mod router;
+mod vault;
 mod verify;
 
 use std::sync::Arc;

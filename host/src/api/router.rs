@@ -9,7 +9,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use super::guard::guard;
 use super::layers::{no_such_method, no_such_path, surround};
-use super::{App, admin, agents, chat, health, log, messages, proofs, verify};
+use super::{App, admin, agents, chat, health, log, messages, proofs, vault, verify};
 
 /// The public listener's routes.
 pub fn router(app: App) -> Router {
@@ -20,6 +20,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/agents/{id}/stop", post(agents::stop))
         .route("/v1/agents/{id}/chat", get(chat::chat))
         .route("/v1/agents/{id}/messages", get(messages::list))
+        .route("/v1/agents/{id}/vault", post(vault::put).get(vault::list).delete(vault::remove))
         .route("/v1/agents/{id}/proofs/{leaf_hash}", get(proofs::show))
         .layer(map_response(never_cached));
     // The log and its proofs are for everyone, whatever page asks.

@@ -41,6 +41,9 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::POST, "/v1/agents/{id}/stop", Rule::Key(Scope::AgentControl)),
     (Method::GET, "/v1/agents/{id}/chat", Rule::Key(Scope::Chat)),
     (Method::GET, "/v1/agents/{id}/messages", Rule::Key(Scope::MessagesRead)),
+    (Method::POST, "/v1/agents/{id}/vault", Rule::Owner),
+    (Method::GET, "/v1/agents/{id}/vault", Rule::Owner),
+    (Method::DELETE, "/v1/agents/{id}/vault", Rule::Owner),
     (Method::GET, "/v1/agents/{id}/proofs/{leaf_hash}", Rule::Key(Scope::ProofsRead)),
 ];
 

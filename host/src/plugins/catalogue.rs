@@ -20,6 +20,15 @@ pub struct Provider {
     pub operator_key: Option<SecretString>,
 }
 
+impl Provider {
+    /// The origins that it is granted, each once and sorted: what an agent's own key for it is bound to.
+    #[must_use]
+    pub fn origins(&self) -> Vec<String> {
+        let origins: BTreeSet<_> = self.binding.grant().origins.iter().map(ToString::to_string).collect();
+        origins.into_iter().collect()
+    }
+}
+
 /// Policies by name, each with its versions from the oldest to the newest; configured providers by name.
 pub(super) struct Catalogue {
     /// Differs between any two catalogues of a server.

@@ -12,6 +12,7 @@
 //! - A verdict is announced only when it is sealed. Each allowed input is followed by exactly one output record.
 //! - However a turn ends, its last frame is its only `stream_end`.
 
+mod credential;
 mod frame;
 mod gate;
 mod history;

@@ -270,6 +270,7 @@ fn failure(error: &ProviderError, answer: gavel_store::MessageId) -> Frame {
     tracing::warn!(%error, "the provider failed");
     let (message, retry_after) = match error {
         ProviderError::Unauthorized(_) => ("the provider refused the key, or there is none", None),
+        ProviderError::NoKey(why) => (*why, None),
         ProviderError::RateLimited(after) => {
             ("the provider is rate limited", after.map(|after| after.as_secs_f64().ceil()))
         }

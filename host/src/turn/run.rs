@@ -129,8 +129,11 @@ impl Turn {
             messages: messages.into_iter().map(Into::into).collect(),
             ..ChatRequest::default()
         };
-        let providers = &self.begun.turns.plugins.providers;
-        permit.map(|permit| providers.chat(&provider.binding, permit, provider.operator_key.clone(), request))
+        let turns = &self.begun.turns;
+        permit.map(|permit| match turns.credential(&self.begun.request.agent, provider) {
+            Ok(key) => turns.plugins.providers.chat(&provider.binding, permit, key, request),
+            Err(error) => ChatStream::failed(error),
+        })
     }
 
     async fn judge_input(&self) -> Input {

@@ -1,9 +1,11 @@
-//! Envelope encryption: the master key wraps each agent's data key, which wraps a key for each session.
+//! Envelope encryption: the master key wraps each agent's data key, which wraps a key for each session and encrypts the
+//! agent's own keys for providers.
 //!
 //! What is encrypted under a session's key is gone for good when its wrapped key is destroyed.
 
 mod envelope;
 mod master;
+mod provider_key;
 
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::random::random;
 use envelope::Cipher;
+pub use provider_key::{ApiKey, KeyPlace};
 
 /// Bytes of every key here.
 pub const KEY_BYTES: usize = 32;

@@ -20,6 +20,7 @@ mod tables;
 mod tiles;
 mod turn;
 mod user;
+mod vault_key;
 mod write;
 
 #[cfg(test)]
@@ -41,3 +42,4 @@ pub use turn::{
     OutputSealed, TurnEnd, TurnRow, TurnState, Usage,
 };
 pub use user::{User, UserRole};
+pub use vault_key::{VaultKey, VaultKeyPut};

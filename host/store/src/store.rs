@@ -14,6 +14,7 @@ use crate::id::{AgentId, MessageId};
 use crate::leaf::LogHead;
 use crate::turn::{InputSeal, InputSealed, OutputSeal, OutputSealed};
 use crate::user::User;
+use crate::vault_key::{VaultKey, VaultKeyPut};
 use crate::write::{self, Batch, Jobs, Request, Staged, Writer, WriterOptions};
 
 /// About the bytes of a write that brings no text or record, such as an agent's or a user's row.
@@ -145,6 +146,25 @@ impl Store {
     pub async fn stop_agent(&self, id: &AgentId, draft: CheckpointDraft) -> Result<SessionCheckpoint, StoreError> {
         let id = *id;
         self.submit(SMALL_WRITE, move |batch| write::stop_agent(batch, id, draft)).await
+    }
+
+    /// Puts a provider's key into an agent's vault, in the place of the one that it has for the same provider, whose
+    /// `created_at` it takes over.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if the agent is gone, and the writer's.
+    pub async fn put_vault_key(&self, agent: &AgentId, key: VaultKey) -> Result<VaultKeyPut, StoreError> {
+        let agent = *agent;
+        self.submit(SMALL_WRITE + key.sealed.len(), move |batch| write::put_vault_key(batch, agent, key)).await
+    }
+
+    /// Removes a provider's key from an agent's vault. Says whether there was one.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub async fn remove_vault_key(&self, agent: &AgentId, provider: &str) -> Result<bool, StoreError> {
+        let (agent, provider) = (*agent, provider.to_owned());
+        self.submit(SMALL_WRITE, move |batch| write::remove_vault_key(batch, agent, &provider)).await
     }
 
     /// Seals an input, which begins its turn and numbers it.

@@ -67,6 +67,8 @@ tables! {
     AGENT_HEADS agent_heads: u128 => Row = "agent_heads";
     /// Owner and agent, for lists.
     AGENTS_BY_OWNER agents_by_owner: (&'static str, u128) => () = "agents_by_owner";
+    /// Agent and provider → `VaultKey`.
+    VAULT_KEYS vault_keys: (u128, &'static str) => Row = "vault_keys";
     /// Session → `Session`.
     SESSIONS sessions: u128 => Row = "sessions";
     /// Agent and checkpoint → `SessionCheckpoint`.

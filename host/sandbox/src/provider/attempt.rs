@@ -147,11 +147,11 @@ impl Chat {
     }
 
     fn require_key(&self) -> Result<(), ProviderError> {
-        let missing = |why: &str| Err(ProviderError::Unauthorized(why.to_owned()));
+        let unusable = |why| Err(ProviderError::NoKey(why));
         match (&self.binding.grant.credential, &self.key) {
-            (Some(credential), None) if credential.required => missing("there is no key for this provider"),
+            (Some(credential), None) if credential.required => unusable("there is no key for the agent's provider"),
             (Some(credential), Some(key)) if credential.value(key).is_none() => {
-                missing("the key holds characters that no header may")
+                unusable("the key for the agent's provider holds characters that no header may")
             }
             _ => Ok(()),
         }

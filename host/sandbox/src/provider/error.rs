@@ -10,6 +10,11 @@ use crate::ConfigFault;
 /// Most bytes of a detail; longer ones are cut.
 pub const MAX_DETAIL_BYTES: usize = 1024;
 
+/// What stands for a key.
+const MASK: &str = "***";
+/// Fewer characters than this of a key are no part of it that anyone would know.
+const MIN_MASKED: usize = 4;
+
 /// Why the runtime could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
@@ -72,9 +77,12 @@ pub enum BindError {
 /// Why a chat failed. Details are for logs and the agent's owner; they hold no secret and no control character.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
-    /// The upstream refused the key, or there is none.
+    /// The upstream refused the key.
     #[error("the provider refused the key: {0}")]
     Unauthorized(String),
+    /// There is no key that may be used. The words are the host's own, and fit for the client.
+    #[error("{0}")]
+    NoKey(&'static str),
     /// Try again after this time, where it is known.
     #[error("the provider is rate limited")]
     RateLimited(Option<Duration>),
@@ -103,7 +111,7 @@ impl ProviderError {
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self {
-            Self::Unauthorized(_) => Some("provider_unauthorized"),
+            Self::Unauthorized(_) | Self::NoKey(_) => Some("provider_unauthorized"),
             Self::RateLimited(_) => Some("provider_rate_limited"),
             Self::InvalidRequest(_) => Some("provider_refused"),
             Self::Unavailable(_) | Self::Interrupted(_) | Self::Trap(_) => Some("provider_unavailable"),
@@ -116,7 +124,7 @@ impl ProviderError {
 /// A stranger's words made fit for a log: the key masked, control characters blanked, at most [`MAX_DETAIL_BYTES`].
 pub(super) fn detail(words: &str, key: Option<&SecretString>) -> String {
     let key = key.map(ExposeSecret::expose_secret).filter(|key| !key.is_empty());
-    let masked = key.map_or_else(|| words.to_owned(), |key| words.replace(key, "***"));
+    let masked = key.map_or_else(|| words.to_owned(), |key| masked(words, key));
     let mut kept = String::with_capacity(masked.len().min(MAX_DETAIL_BYTES));
     for c in masked.chars().map(|c| if c.is_control() { ' ' } else { c }) {
         if kept.len() + c.len_utf8() > MAX_DETAIL_BYTES {
@@ -125,6 +133,16 @@ pub(super) fn detail(words: &str, key: Option<&SecretString>) -> String {
         kept.push(c);
     }
     kept
+}
+
+/// Puts `***` for the key, and for a beginning of it at the words' end: who cut the words may have cut the key.
+fn masked(words: &str, key: &str) -> String {
+    let mut words = words.replace(key, MASK);
+    let beginnings = (MIN_MASKED..key.len()).rev().filter_map(|end| key.get(..end));
+    if let Some(rest) = beginnings.into_iter().find_map(|beginning| words.strip_suffix(beginning)) {
+        words = format!("{rest}{MASK}");
+    }
+    words
 }
 
 #[cfg(test)]
@@ -138,5 +156,7 @@ mod tests {
         assert_eq!(detail(&"é".repeat(4096), None).len(), MAX_DETAIL_BYTES);
         let at_the_cut = format!("{}sk-secret", "x".repeat(MAX_DETAIL_BYTES - 4));
         assert!(!detail(&at_the_cut, Some(&key)).contains("sk-s"));
+        assert_eq!(detail("bad key sk-secre", Some(&key)), "bad key ***");
+        assert_eq!(detail("what a task", Some(&key)), "what a task");
     }
 }

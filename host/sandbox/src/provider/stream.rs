@@ -29,6 +29,13 @@ impl ChatStream {
         Self { deltas, task: Task(task) }
     }
 
+    /// A chat that never began, for this reason. Must be called inside a tokio runtime.
+    #[must_use]
+    pub fn failed(error: ProviderError) -> Self {
+        let (_, deltas) = mpsc::channel(1);
+        Self::new(deltas, tokio::spawn(async { Err(error) }))
+    }
+
     /// Waits for the chat's end. Deltas that nobody took by then are lost: read until `recv` gives none first.
     ///
     /// # Errors

@@ -83,8 +83,8 @@ async fn without_a_key_a_chat_that_needs_one_does_not_begin() {
     let house = House::new(&limits());
     let rogue = house.rogue_at(&[], false).await;
     let chat = |key| house.runtime.chat(&rogue, house.runtime.permit().unwrap(), key, request("see", "")).finish();
-    assert!(matches!(chat(None).await, Err(ProviderError::Unauthorized(_))));
-    assert!(matches!(chat(Some(SecretString::from("a\r\nb"))).await, Err(ProviderError::Unauthorized(_))));
+    assert!(matches!(chat(None).await, Err(ProviderError::NoKey(_))));
+    assert!(matches!(chat(Some(SecretString::from("a\r\nb"))).await, Err(ProviderError::NoKey(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 mod agents;
 mod log;
 mod turns;
+mod vault;
 
 pub use log::MAX_ENTRIES;
 pub use turns::MAX_LOOKBACK;

@@ -8,6 +8,7 @@ mod journal;
 mod medium;
 mod model;
 mod turns;
+mod vault;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -10,6 +10,7 @@ mod job;
 mod leaves;
 mod turns;
 mod users;
+mod vault;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use batch::Committed;
 pub(crate) use job::{Job, Request, Staged};
 pub(crate) use turns::{mark_judged, seal_input, seal_output};
 pub(crate) use users::put_user;
+pub(crate) use vault::{put_vault_key, remove_vault_key};
 
 /// Jobs that may wait for each one of a batch: with fewer the writer would idle while callers are woken.
 const WAITING_PER_BATCHED: usize = 4;

@@ -1,0 +1,43 @@
+//! Writing vaults.
+
+use super::agents::read_head;
+use super::batch::Batch;
+use super::job::Staged;
+use crate::error::StoreError;
+use crate::id::AgentId;
+use crate::vault_key::{VaultKey, VaultKeyPut};
+use crate::{row, tables};
+
+/// Puts a key into an agent's vault, in the place of the one that it has for the same provider.
+pub(crate) fn put_vault_key(
+    batch: &mut Batch<'_>,
+    agent: AgentId,
+    key: VaultKey,
+) -> Result<Staged<VaultKeyPut>, StoreError> {
+    // An agent that is gone takes no more secrets.
+    read_head(batch, agent)?;
+    let provider = key.provider.clone();
+    let place = (agent.key(), provider.as_str());
+    let old: Option<VaultKey> = tables::row(batch.tables.vault_keys()?, place, "vault_keys")?;
+    if let Some(old) = &old
+        && old.sealed == key.sealed
+    {
+        let replaced = old.created_at != old.updated_at;
+        return Ok(Staged::unchanged(VaultKeyPut { key: old.clone(), replaced }));
+    }
+
+    let created_at = old.as_ref().map_or(key.created_at, |old| old.created_at);
+    let key = VaultKey { created_at, ..key };
+    batch.tables.vault_keys()?.insert(place, row::encode(&key)?.as_slice())?;
+    Ok(Staged::changed(VaultKeyPut { key, replaced: old.is_some() }))
+}
+
+/// Removes a key from an agent's vault. Says whether there was one.
+pub(crate) fn remove_vault_key(
+    batch: &mut Batch<'_>,
+    agent: AgentId,
+    provider: &str,
+) -> Result<Staged<bool>, StoreError> {
+    let removed = batch.tables.vault_keys()?.remove((agent.key(), provider))?.is_some();
+    Ok(if removed { Staged::changed(true) } else { Staged::unchanged(false) })
+}
