@@ -98,6 +98,17 @@ impl User {
         self.get(&agent.path("")).await.expect(200)
     }
 
+    /// Gives an agent an API key with these scopes: what is answered, `raw_key` included, and whoever holds it.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn gives_key(&self, agent: &Agent, scopes: &[&str]) -> (Value, Self) {
+        let wish = json!({"name": "ci", "scopes": scopes});
+        let key = self.post(&agent.path("/api-keys"), &wish).await.expect(201);
+        let token = key["raw_key"].as_str().map(str::to_owned);
+        (key, Self { token, ..self.clone() })
+    }
+
     /// Opens a chat.
     ///
     /// # Panics

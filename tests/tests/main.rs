@@ -13,6 +13,7 @@
 mod components;
 
 mod agents;
+mod api_keys;
 mod changes;
 mod checkpoints;
 mod command_line;

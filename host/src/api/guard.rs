@@ -1,5 +1,6 @@
 //! Who may go on to a handler: one layer authenticates and applies the route's declared rule.
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::header;
 use axum::http::request::Parts;
@@ -9,14 +10,14 @@ use gavel_store::{Agent, AgentId};
 
 use super::App;
 use super::problem::{Code, Problem};
-use crate::auth::{Caller, Rule, Token, rule_for};
+use crate::auth::{Caller, Rule, TokenKind, rule_for};
 
 /// The subprotocol that the server selects.
 pub(super) const CHAT_PROTOCOL: &str = "gavel.chat.v1";
 /// A browser's way to show a token: an offered subprotocol with this in front.
 const BEARER_PROTOCOL: &str = "bearer.";
 /// What every token begins with, by kind.
-const TOKEN_PREFIXES: [&str; 2] = ["gvu_", "gvk_"];
+const TOKEN_PREFIXES: [&str; 2] = [TokenKind::User.prefix(), TokenKind::Key.prefix()];
 
 /// The agent in the path, which the caller may see.
 #[derive(Clone)]
@@ -30,7 +31,7 @@ pub(super) struct TheCaller(pub(super) Caller);
 pub(super) async fn guard(
     State(app): State<App>,
     route: MatchedPath,
-    path: RawPathParams,
+    path: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -40,16 +41,13 @@ pub(super) async fn guard(
         return Ok(next.run(request).await);
     }
     let caller = authenticated(&app, &request)?;
-    match rule {
-        Rule::Owner | Rule::Key(_) => {
-            let id = path.iter().find(|(name, _)| *name == "id").map(|(_, id)| id);
-            let agent = owned(&app, &caller, id)?;
-            request.extensions_mut().insert(TheAgent(agent));
-        }
-        Rule::Auditor if !caller.may_audit() => {
-            return Err(Problem::new(Code::Forbidden, "only auditors and administrators may see this"));
-        }
-        Rule::Open | Rule::User | Rule::Auditor | Rule::AnyKey(_) => {}
+    caller.pass(rule)?;
+    if matches!(rule, Rule::Owner | Rule::Key(_)) {
+        // A path that is not UTF-8 names nothing.
+        let path = path.map_err(|_| Problem::not_found())?;
+        let id = path.iter().find(|(name, _)| *name == "id").and_then(|(_, id)| id.parse::<AgentId>().ok());
+        let agent = id.map(|id| app.agents.find(&id)).transpose()?.flatten();
+        request.extensions_mut().insert(TheAgent(caller.reach(agent)?));
     }
     request.extensions_mut().insert(TheCaller(caller));
     Ok(next.run(request).await)
@@ -62,8 +60,7 @@ fn authenticated(app: &App, request: &Request) -> Result<Caller, Problem> {
         return Err(refused("a token in a query string ends up in logs: it is not accepted"));
     }
     let shown = shown(request).ok_or_else(|| refused("a token is needed"))?;
-    let token = Token::parse(shown).map_err(|error| refused(&error.to_string()))?;
-    Caller::by_token(&app.store, &token)?.ok_or_else(|| refused("the token is not valid"))
+    Ok(app.access.authenticate(shown)?)
 }
 
 /// The token that a request shows: in its header, or among the subprotocols that it offers.
@@ -76,11 +73,6 @@ fn shown(request: &Request) -> Option<&str> {
     let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     let mut offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     offered.find_map(|protocol| protocol.trim().strip_prefix(BEARER_PROTOCOL))
-}
-
-fn owned(app: &App, caller: &Caller, id: Option<&str>) -> Result<Agent, Problem> {
-    let id: AgentId = id.and_then(|id| id.parse().ok()).ok_or_else(Problem::not_found)?;
-    app.agents.find(&id)?.filter(|agent| caller.owns(agent)).ok_or_else(Problem::not_found)
 }
 
 impl<S: Sync> FromRequestParts<S> for TheAgent {

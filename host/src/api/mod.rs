@@ -8,6 +8,7 @@ mod chat;
 mod cursor;
 mod guard;
 mod health;
+mod keys;
 mod layers;
 mod log;
 mod messages;
@@ -26,6 +27,7 @@ use gavel_log::VerifierKey;
 use gavel_store::Store;
 
 use crate::agent::{Agents, Conversations, OpenTurns};
+use crate::auth::Access;
 use crate::config::Config;
 use crate::tasks::Tasks;
 use crate::vault::Vault;
@@ -40,6 +42,8 @@ pub struct App {
     pub config: Arc<Config>,
     /// What is kept.
     pub store: Store,
+    /// Who is let in.
+    pub access: Access,
     /// The keys.
     pub vault: Arc<Vault>,
     /// Agents.

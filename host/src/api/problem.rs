@@ -6,6 +6,7 @@ use gavel_store::StoreError;
 use serde_json::{Value, json};
 
 use crate::agent::{AgentError, FieldError};
+use crate::auth::{AccessError, Denied, KeyError, NewKeyFault};
 
 /// What went wrong, for machines. The names never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub enum Code {
     MethodNotAllowed,
     /// The agent has to be started first.
     AgentNotRunning,
+    /// The agent has as many API keys as one may have.
+    TooManyApiKeys,
     /// The body is too large.
     PayloadTooLarge,
     /// The body is no JSON.
@@ -62,6 +65,7 @@ impl Code {
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
             Self::AgentNotRunning => ("agent_not_running", StatusCode::CONFLICT),
+            Self::TooManyApiKeys => ("too_many_api_keys", StatusCode::CONFLICT),
             Self::PayloadTooLarge => ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::UpgradeRequired => ("upgrade_required", StatusCode::UPGRADE_REQUIRED),
@@ -189,6 +193,43 @@ impl From<AgentError> for Problem {
     }
 }
 
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Store(error) => error.into(),
+            refusal => Self::new(Code::Unauthorized, refusal.to_string()),
+        }
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Forbidden(why) => Self::new(Code::Forbidden, why),
+            Denied::Unseen => Self::not_found(),
+        }
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Invalid(faults) => Self::invalid(faults.into_iter().map(key_fault).collect()),
+            KeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn key_fault(fault: NewKeyFault) -> FieldError {
+    let pointer = match fault {
+        NewKeyFault::Name => "/name".to_owned(),
+        NewKeyFault::NoScope => "/scopes".to_owned(),
+        NewKeyFault::ScopeTwice(index) => format!("/scopes/{index}"),
+        NewKeyFault::Past => "/expires_at".to_owned(),
+    };
+    FieldError { pointer, detail: fault.to_string() }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
@@ -196,6 +237,7 @@ impl From<StoreError> for Problem {
                 Self::new(Code::AgentNotRunning, "the agent was never started")
             }
             StoreError::NotFound(_) => Self::not_found(),
+            StoreError::TooManyApiKeys => Self::new(Code::TooManyApiKeys, error.to_string()),
             StoreError::AgentNotRunning(_) => Self::new(Code::AgentNotRunning, "the agent is not running"),
             StoreError::Closed => Self::new(Code::ShuttingDown, "the server is going down"),
             error => Self::internal(&error),

@@ -4,18 +4,20 @@ use axum::Router;
 use axum::http::Method;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::cors::{Any, CorsLayer};
 
 use super::guard::guard;
 use super::layers::{no_such_method, no_such_path, surround};
-use super::{App, admin, agents, chat, health, log, messages, proofs, vault, verify};
+use super::{App, admin, agents, chat, health, keys, log, messages, proofs, vault, verify};
 
 /// The public listener's routes.
 pub fn router(app: App) -> Router {
     let agents = Router::new()
         .route("/v1/agents", post(agents::create).get(agents::list))
         .route("/v1/agents/{id}", get(agents::show).patch(agents::change))
+        .route("/v1/agents/{id}/api-keys", post(keys::give).get(keys::list))
+        .route("/v1/agents/{id}/api-keys/{key_id}", delete(keys::revoke))
         .route("/v1/agents/{id}/start", post(agents::start))
         .route("/v1/agents/{id}/stop", post(agents::stop))
         .route("/v1/agents/{id}/chat", get(chat::chat))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gavel_store::{IdError, Store, StoreError, User, UserRole};
 
-use super::Token;
+use super::{Token, TokenKind};
 use crate::clock::now_ms;
 use crate::data_dir::{DataDir, DataDirError};
 
@@ -52,7 +52,7 @@ pub async fn ensure_first_user(store: &Store, data: &DataDir) -> Result<Option<F
     if !store.users()?.is_empty() {
         return Ok(None);
     }
-    let token = Token::generate();
+    let token = Token::generate(TokenKind::User);
     let file = data.replace_private_file(TOKEN_FILE, format!("{}\n", token.expose()).as_bytes())?;
     let user = User { id: ADMIN.parse()?, role: UserRole::Admin, token_hash: Some(token.hash()), created_at: now_ms() };
     store.put_user(user).await?;

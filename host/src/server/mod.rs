@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::agent::{Agents, Conversations, OpenTurns};
 use crate::api::{self, App, Counters};
-use crate::auth::{BootstrapError, FirstUser, ensure_first_user};
+use crate::auth::{Access, BootstrapError, FirstUser, ensure_first_user};
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::plugins::{PluginError, Plugins};
@@ -106,6 +106,7 @@ impl Server {
                 tasks.clone(),
             ),
             conversations: Conversations::new(store.clone(), vault.clone(), turns, open_turns.clone(), tasks.clone()),
+            access: Access::new(store.clone(), tasks.clone()),
             config,
             store: store.clone(),
             vault,

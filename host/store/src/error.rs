@@ -3,12 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::id::{AgentId, CheckpointId, MessageId, SessionId};
+use crate::api_key::MAX_API_KEYS;
+use crate::id::{AgentId, CheckpointId, KeyId, MessageId, SessionId, UserId};
 
 /// What was asked for and is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
+    /// No user has this name.
+    User,
     /// No agent has this id.
     Agent(AgentId),
     /// No session of this agent has this id.
@@ -19,16 +22,20 @@ pub enum Missing {
     Message(MessageId),
     /// The agent was never stopped, so it has no checkpoint.
     Checkpoint,
+    /// The agent has no API key of this id.
+    ApiKey(KeyId),
 }
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::User => f.write_str("user of this name"),
             Self::Agent(id) => write!(f, "agent {id}"),
             Self::Session(id) => write!(f, "session {id}"),
             Self::Turn(number) => write!(f, "turn {number}"),
             Self::Message(id) => write!(f, "message {id}"),
             Self::Checkpoint => f.write_str("checkpoint"),
+            Self::ApiKey(id) => write!(f, "API key {id}"),
         }
     }
 }
@@ -71,9 +78,18 @@ pub enum StoreError {
     /// Another checkpoint of this agent has this id.
     #[error("checkpoint {0} exists already")]
     CheckpointExists(CheckpointId),
-    /// The token belongs to another user.
-    #[error("the token belongs to another user")]
+    /// The token belongs to another user or key.
+    #[error("the token belongs to another")]
     TokenInUse,
+    /// Another user has this name.
+    #[error("user {0} exists already")]
+    UserExists(UserId),
+    /// Without this user nobody could administer the installation.
+    #[error("user {0} is the only administrator who has a token")]
+    LastAdministrator(UserId),
+    /// The agent has as many API keys as one may have.
+    #[error("an agent has at most {MAX_API_KEYS} API keys")]
+    TooManyApiKeys,
     /// A value is larger than the store takes.
     #[error("{what} has {size}, more than the {limit} allowed")]
     TooLarge {

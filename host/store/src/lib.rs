@@ -7,6 +7,7 @@
 //! The store knows nothing of plugins, HTTP or plaintext: texts and openings come and go encrypted.
 
 mod agent;
+mod api_key;
 mod disk;
 mod error;
 mod id;
@@ -30,6 +31,7 @@ pub use agent::{
     Agent, AgentChange, AgentState, Binding, CheckpointDraft, CheckpointKind, Release, Session, SessionCheckpoint,
     StartSession, Started,
 };
+pub use api_key::{ApiKey, MAX_API_KEYS};
 pub use disk::{FILE_NAME, JOURNAL_NAME};
 pub use error::{Missing, StoreError};
 pub use id::{AgentId, CheckpointId, IdError, KeyId, MAX_USER_ID_CHARS, MessageId, SessionId, UserId};

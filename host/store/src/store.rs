@@ -8,9 +8,10 @@ use gavel_log::{Hash, SigningKey};
 use tokio::sync::oneshot;
 
 use crate::agent::{Agent, AgentChange, CheckpointDraft, SessionCheckpoint, StartSession, Started};
+use crate::api_key::ApiKey;
 use crate::disk::{self, Disk, Opener};
 use crate::error::StoreError;
-use crate::id::{AgentId, MessageId};
+use crate::id::{AgentId, KeyId, MessageId, UserId};
 use crate::leaf::LogHead;
 use crate::turn::{InputSeal, InputSealed, OutputSeal, OutputSealed};
 use crate::user::User;
@@ -107,6 +108,58 @@ impl Store {
     /// [`StoreError::TokenInUse`], and the writer's.
     pub async fn put_user(&self, user: User) -> Result<(), StoreError> {
         self.submit(SMALL_WRITE, move |batch| write::put_user(batch, &user)).await
+    }
+
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// [`StoreError::UserExists`] if another user has the name, [`StoreError::TokenInUse`], and the writer's.
+    pub async fn add_user(&self, user: User) -> Result<(), StoreError> {
+        self.submit(SMALL_WRITE, move |batch| write::add_user(batch, &user)).await
+    }
+
+    /// Gives a user another token; the old one ends. Gives the user as it is then.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::TokenInUse`], and the writer's.
+    pub async fn renew_user(&self, id: UserId, token_hash: Hash) -> Result<User, StoreError> {
+        self.submit(SMALL_WRITE, move |batch| write::renew_user(batch, &id, token_hash)).await
+    }
+
+    /// Takes a user's token away. Name, role and agents stay.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::LastAdministrator`], and the writer's.
+    pub async fn revoke_user(&self, id: UserId) -> Result<(), StoreError> {
+        self.submit(SMALL_WRITE, move |batch| write::revoke_user(batch, &id)).await
+    }
+
+    /// Gives an agent an API key. The same key again is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an unknown agent, [`StoreError::TooManyApiKeys`], [`StoreError::TokenInUse`], and
+    /// the writer's.
+    pub async fn add_api_key(&self, key: ApiKey) -> Result<(), StoreError> {
+        self.submit(SMALL_WRITE, move |batch| write::add_api_key(batch, &key)).await
+    }
+
+    /// Takes an API key away for good.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if the agent has no such key, and the writer's.
+    pub async fn remove_api_key(&self, agent: &AgentId, id: &KeyId) -> Result<(), StoreError> {
+        let (agent, id) = (*agent, *id);
+        self.submit(SMALL_WRITE, move |batch| write::remove_api_key(batch, agent, id)).await
+    }
+
+    /// Notes that an API key was used at this time, in milliseconds since the Unix epoch. Does nothing for a key that
+    /// is gone, or that was used later.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub async fn note_api_key_use(&self, agent: &AgentId, id: &KeyId, at: i64) -> Result<(), StoreError> {
+        let (agent, id) = (*agent, *id);
+        self.submit(SMALL_WRITE, move |batch| write::note_api_key_use(batch, agent, id, at)).await
     }
 
     /// Makes an agent: stopped, without a session. The same agent again is no error.

@@ -61,6 +61,10 @@ tables! {
     USERS users: &'static str => Row = "users";
     /// A token's SHA-256 → user id.
     USER_TOKENS user_tokens: &'static [u8; 32] => &'static str = "user_tokens";
+    /// Agent and key → `ApiKey`.
+    API_KEYS api_keys: (u128, u128) => Row = "api_keys";
+    /// An API key's SHA-256 → its agent and its id.
+    API_KEY_TOKENS api_key_tokens: &'static [u8; 32] => (u128, u128) = "api_key_tokens";
     /// Agent → `AgentProfile`.
     AGENTS agents: u128 => Row = "agents";
     /// Agent → `AgentHead`.

@@ -27,6 +27,11 @@ pub(super) async fn chat(
     if app.tasks.draining().is_cancelled() {
         return Err(Problem::new(Code::ShuttingDown, "the server is going down"));
     }
+    let stay = app.access.credentials().hold(&caller);
+    // Once more, now that its end would be noticed.
+    if !app.access.is_still(&caller)? {
+        return Err(Problem::new(Code::Unauthorized, "the token is not valid any more"));
+    }
     let upgrade = upgrade.map_err(|_| Problem::new(Code::UpgradeRequired, "a chat takes a WebSocket (RFC 6455)"))?;
     let frame_bytes = client::frame_limit(app.config.limits.message_bytes);
     let upgrade = upgrade
@@ -40,7 +45,7 @@ pub(super) async fn chat(
         tasks.track(async move {
             app.counters.sockets.fetch_add(1, Ordering::Relaxed);
             let counters = app.counters.clone();
-            socket::Chat::new(app, agent.id, caller).run(socket).await;
+            socket::Chat::new(app, agent.id, caller, stay).run(socket).await;
             counters.sockets.fetch_sub(1, Ordering::Relaxed);
         })
     }))

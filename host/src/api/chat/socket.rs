@@ -8,13 +8,14 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use gavel_store::{AgentId, MessageId};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite;
 
 use super::super::App;
 use super::client::{Refusal, Wish, frame_limit, parse};
 use crate::agent::{LiveTurn, Reader, Said};
-use crate::auth::Caller;
+use crate::auth::{Caller, Stay};
+use crate::clock::now_ms;
 use crate::turn::Frame;
 
 /// Frames up to this many times the limit are read before the socket is closed: closing it while the client still
@@ -34,6 +35,8 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(90);
 /// How long the last frames of a turn that the server's end overtook may take.
 const LAST_FRAMES: Duration = Duration::from_secs(2);
+/// How often a credential's end is compared with the wall clock.
+const CLOCK_STEP: Duration = Duration::from_secs(60);
 /// How long a client may take to answer a close.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
@@ -47,12 +50,15 @@ const TOO_LARGE: u16 = 1009;
 const RESTART: u16 = 1012;
 /// RFC 6455 §7.4.1: a frame broke the protocol.
 const PROTOCOL: u16 = 1002;
+/// Ours (RFC 6455 §7.4.2 leaves 4000 to 4999 to applications): what the client came in with has ended.
+const UNAUTHORIZED: u16 = 4401;
 
 /// One client's chat with one agent.
 pub(super) struct Chat {
     app: App,
     agent: AgentId,
     caller: Caller,
+    stay: Stay,
     /// The turn that is forwarded.
     current: Option<Reader>,
     /// What waits behind it; at most [`QUEUE`].
@@ -73,8 +79,8 @@ enum Next {
 }
 
 impl Chat {
-    pub(super) fn new(app: App, agent: AgentId, caller: Caller) -> Self {
-        Self { app, agent, caller, current: None, waiting: VecDeque::new() }
+    pub(super) fn new(app: App, agent: AgentId, caller: Caller, stay: Stay) -> Self {
+        Self { app, agent, caller, stay, current: None, waiting: VecDeque::new() }
     }
 
     /// Talks with the client until either side closes.
@@ -100,7 +106,14 @@ impl Chat {
         let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_heard = Instant::now();
+        let ended = self.stay.ended().clone();
+        let expired = at(self.caller.ends_at());
+        tokio::pin!(expired);
         loop {
+            // Before anything that the client may still have said.
+            if ended.is_cancelled() {
+                return Next::Close(UNAUTHORIZED, "the token has been revoked");
+            }
             if draining.is_cancelled() {
                 self.waiting.clear();
                 if self.current.is_none() {
@@ -112,6 +125,8 @@ impl Chat {
                     self.last_frames(out).await;
                     Next::Close(RESTART, "the server is going down")
                 }
+                () = ended.cancelled() => Next::Go,
+                () = &mut expired => Next::Close(UNAUTHORIZED, "the token has expired"),
                 () = draining.cancelled(), if !draining.is_cancelled() => Next::Go,
                 said = heard.next() => {
                     last_heard = Instant::now();
@@ -268,6 +283,15 @@ impl Chat {
             }
         }
         Next::Go
+    }
+}
+
+/// Waits for a time of the wall clock, in milliseconds since the Unix epoch; for ever where there is none.
+async fn at(time: Option<i64>) {
+    let Some(time) = time else { return std::future::pending().await };
+    // In steps, since the wall clock may be set meanwhile.
+    while let Ok(left @ 1..) = u64::try_from(time.saturating_sub(now_ms())) {
+        sleep(Duration::from_millis(left).min(CLOCK_STEP)).await;
     }
 }
 

@@ -115,7 +115,7 @@ impl Store {
     }
 }
 
-fn read_agent(transaction: &ReadTransaction, id: AgentId) -> Result<Option<Agent>, StoreError> {
+pub(super) fn read_agent(transaction: &ReadTransaction, id: AgentId) -> Result<Option<Agent>, StoreError> {
     let profile: Option<AgentProfile> = tables::row(&transaction.open_table(tables::AGENTS)?, id.key(), "agents")?;
     let Some(profile) = profile else {
         return Ok(None);

@@ -1,6 +1,7 @@
 //! Reading: every operation is one bounded read transaction, or none.
 
 mod agents;
+mod api_keys;
 mod log;
 mod turns;
 mod vault;

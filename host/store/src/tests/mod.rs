@@ -5,6 +5,7 @@ mod crash;
 mod group_commit;
 mod history;
 mod journal;
+mod keys;
 mod medium;
 mod model;
 mod turns;

@@ -5,6 +5,7 @@
 //! a commit, and no answer is ahead of the disk.
 
 mod agents;
+mod api_keys;
 mod batch;
 mod job;
 mod leaves;
@@ -21,11 +22,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::disk::Disk;
 use crate::error::StoreError;
 pub(crate) use agents::{change_agent, create_agent, start_agent, stop_agent};
+pub(crate) use api_keys::{add_api_key, note_api_key_use, remove_api_key};
 pub(crate) use batch::Batch;
 use batch::Committed;
 pub(crate) use job::{Job, Request, Staged};
 pub(crate) use turns::{mark_judged, seal_input, seal_output};
-pub(crate) use users::put_user;
+pub(crate) use users::{add_user, put_user, renew_user, revoke_user};
 pub(crate) use vault::{put_vault_key, remove_vault_key};
 
 /// Jobs that may wait for each one of a batch: with fewer the writer would idle while callers are woken.
