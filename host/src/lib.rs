@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
+pub mod files;
 mod object;
 pub mod plugins;
 pub mod random;

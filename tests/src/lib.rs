@@ -21,6 +21,7 @@
 mod answer;
 mod chat;
 mod command;
+mod form;
 mod public_log;
 mod script;
 mod server;
@@ -33,6 +34,7 @@ use std::time::Duration;
 pub use answer::Answer;
 pub use chat::{Chat, Heard};
 pub use command::{Ran, gavel_command};
+pub use form::Form;
 pub use public_log::PublicLog;
 pub use script::{Pace, Script};
 pub use server::{GavelServer, MOCK_KEY, Setup};

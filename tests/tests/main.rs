@@ -20,6 +20,7 @@ mod command_line;
 mod crash;
 mod enforcing;
 mod faults;
+mod files;
 mod front_door;
 mod hostile;
 mod mandatory;

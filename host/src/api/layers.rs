@@ -4,8 +4,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
@@ -19,6 +19,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
 /// Longer than a stop takes with its two graces; whatever else takes so long has failed.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// The route of uploads, which may take as long as they make progress: they have a deadline for silence instead.
+pub(super) const FILES: &str = "/v1/agents/{id}/files";
 
 /// Answers every request, in time and with its id, whatever happens inside.
 pub(super) async fn surround(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -42,8 +44,13 @@ pub(super) async fn surround(State(app): State<App>, request: Request, next: Nex
 }
 
 async fn guarded(request: Request, next: Next) -> Response {
+    let deadline = deadline(&request);
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(DEADLINE, answer).await {
+    let answered = match deadline {
+        Some(deadline) => tokio::time::timeout(deadline, answer).await,
+        None => Ok(answer.await),
+    };
+    match answered {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
             tracing::error!("a handler panicked");
@@ -51,6 +58,12 @@ async fn guarded(request: Request, next: Next) -> Response {
         }
         Err(_) => Problem::new(Code::Timeout, "the request took too long").into_response(),
     }
+}
+
+fn deadline(request: &Request) -> Option<Duration> {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let is_upload = request.method() == Method::POST && route == Some(FILES);
+    (!is_upload).then_some(DEADLINE)
 }
 
 /// The caller's own id where it is a harmless one, else a new one.

@@ -6,6 +6,7 @@ mod agents;
 mod body;
 mod chat;
 mod cursor;
+mod files;
 mod guard;
 mod health;
 mod keys;
@@ -29,6 +30,7 @@ use gavel_store::Store;
 use crate::agent::{Agents, Conversations, OpenTurns};
 use crate::auth::Access;
 use crate::config::Config;
+use crate::files::Files;
 use crate::tasks::Tasks;
 use crate::vault::Vault;
 
@@ -48,6 +50,8 @@ pub struct App {
     pub vault: Arc<Vault>,
     /// Agents.
     pub agents: Agents,
+    /// Their files.
+    pub files: Files,
     /// What is said to them.
     pub conversations: Conversations,
     /// The turns under way.

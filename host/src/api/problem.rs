@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::agent::{AgentError, FieldError};
 use crate::auth::{AccessError, Denied, KeyError, NewKeyFault};
+use crate::files::FileError;
+use crate::turn::{GovernanceResult, Refused};
 
 /// What went wrong, for machines. The names never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,16 @@ pub enum Code {
     TooManyApiKeys,
     /// The body is too large.
     PayloadTooLarge,
+    /// A file is larger than the limit.
+    FileTooLarge,
+    /// A policy does not let the file pass.
+    FileBlocked,
+    /// The file has no such range of bytes.
+    RangeNotSatisfiable,
+    /// The object store does not answer as it should.
+    StorageUnavailable,
+    /// The client stopped sending.
+    RequestTimeout,
     /// The body is no JSON.
     UnsupportedMediaType,
     /// The path takes WebSockets alone.
@@ -67,6 +79,11 @@ impl Code {
             Self::AgentNotRunning => ("agent_not_running", StatusCode::CONFLICT),
             Self::TooManyApiKeys => ("too_many_api_keys", StatusCode::CONFLICT),
             Self::PayloadTooLarge => ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::FileTooLarge => ("file_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::FileBlocked => ("file_blocked", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::RangeNotSatisfiable => ("range_not_satisfiable", StatusCode::RANGE_NOT_SATISFIABLE),
+            Self::StorageUnavailable => ("storage_unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT),
             Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::UpgradeRequired => ("upgrade_required", StatusCode::UPGRADE_REQUIRED),
             Self::QuotaExceeded => ("quota_exceeded", StatusCode::TOO_MANY_REQUESTS),
@@ -86,19 +103,26 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     retry_after: Option<u64>,
+    governance: Vec<GovernanceResult>,
 }
 
 impl Problem {
     /// A problem with words for people.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None, governance: Vec::new() }
     }
 
     /// The same, with the seconds after which it is worth trying again.
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The same, with the verdicts behind it.
+    #[must_use]
+    pub fn governance(self, governance: Vec<GovernanceResult>) -> Self {
+        Self { governance, ..self }
     }
 
     /// A request whose fields are at fault.
@@ -113,7 +137,7 @@ impl Problem {
             [one] => one.detail.clone(),
             _ => "some fields are not acceptable".to_owned(),
         };
-        Self { code, detail, errors, retry_after: None }
+        Self { errors, ..Self::new(code, detail) }
     }
 
     /// There is no such thing here, or it is another's: nobody learns which.
@@ -150,6 +174,11 @@ impl Problem {
             let errors = self.errors.iter().map(|e| json!({"pointer": e.pointer, "detail": e.detail}));
             body.insert("errors".to_owned(), errors.collect());
         }
+        if !self.governance.is_empty()
+            && let Some(body) = body.as_object_mut()
+        {
+            body.insert("governance".to_owned(), json!(self.governance));
+        }
         body
     }
 }
@@ -178,6 +207,8 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Seconds after which a server that has too much to do is worth another try.
+const BUSY_SECONDS: u64 = 1;
 /// Seconds after which a server that goes down may be up again.
 const RESTART_SECONDS: u64 = 5;
 
@@ -241,6 +272,33 @@ impl From<StoreError> for Problem {
             StoreError::AgentNotRunning(_) => Self::new(Code::AgentNotRunning, "the agent is not running"),
             StoreError::Closed => Self::new(Code::ShuttingDown, "the server is going down"),
             error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<FileError> for Problem {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::NotFound => Self::not_found(),
+            FileError::TooLarge { .. } => Self::new(Code::FileTooLarge, error.to_string()),
+            FileError::TooMany | FileError::None => Self::new(Code::InvalidRequest, error.to_string()),
+            FileError::Blocked(results) => {
+                let leaves: Vec<&str> = results.iter().map(|result| result.leaf_hash.as_str()).collect();
+                let detail = format!("a policy does not let the file pass; the verdict is {}", leaves.join(", "));
+                Self::new(Code::FileBlocked, detail).governance(results)
+            }
+            FileError::Busy | FileError::Judgement(Refused::Busy) => {
+                Self::new(Code::Busy, "the server is busy").retry_after(BUSY_SECONDS)
+            }
+            FileError::Store(StoreError::StorageFull { limit, .. }) => {
+                Self::new(Code::QuotaExceeded, format!("the agent may keep {limit} bytes of files"))
+            }
+            FileError::Store(error) => error.into(),
+            FileError::Objects(_) | FileError::Directory(_) => {
+                tracing::error!(%error, "a request failed");
+                Self::new(Code::StorageUnavailable, "the object store failed").retry_after(BUSY_SECONDS)
+            }
+            FileError::Judgement(_) | FileError::Vault(_) | FileError::Damaged => Self::internal(&error),
         }
     }
 }

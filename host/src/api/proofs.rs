@@ -73,8 +73,10 @@ fn opened(app: &App, agent: &Agent, leaf: &LeafRow, fields: &str) -> Result<Open
         let detail = "must name some of content, released, edits, subject".to_owned();
         Problem::invalid(vec![FieldError { pointer: "/opening".to_owned(), detail }])
     })?;
-    let Some(sealed) = &leaf.opening else { return Ok(Opening::default()) };
-    let session = app.store.session(&leaf.session)?.ok_or_else(Problem::not_found)?;
+    // A session that is gone took its key with it.
+    let (Some(sealed), Some(session)) = (&leaf.opening, app.store.session(&leaf.session)?) else {
+        return Ok(Opening::default());
+    };
     let key = app.vault.session_key(&agent.id, &agent.wrapped_data_key, &session.id, &session.wrapped_key)?;
     let record = Record::parse(&leaf.record).map_err(|error| Problem::internal(&error))?;
     let stored = StoredOpening::open(&key, &record_hash(&leaf.nonce, &leaf.record), sealed)?;

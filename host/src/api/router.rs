@@ -1,6 +1,7 @@
 //! Every path, and the handler behind it. Who may call it stands in `auth/rules.rs`.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
@@ -8,8 +9,8 @@ use axum::routing::{delete, get, post};
 use tower_http::cors::{Any, CorsLayer};
 
 use super::guard::guard;
-use super::layers::{no_such_method, no_such_path, surround};
-use super::{App, admin, agents, chat, health, keys, log, messages, proofs, vault, verify};
+use super::layers::{FILES, no_such_method, no_such_path, surround};
+use super::{App, admin, agents, chat, files, health, keys, log, messages, proofs, vault, verify};
 
 /// The public listener's routes.
 pub fn router(app: App) -> Router {
@@ -23,6 +24,9 @@ pub fn router(app: App) -> Router {
         .route("/v1/agents/{id}/chat", get(chat::chat))
         .route("/v1/agents/{id}/messages", get(messages::list))
         .route("/v1/agents/{id}/vault", post(vault::put).get(vault::list).delete(vault::remove))
+        // Each of an upload's files has a limit, and is never held whole.
+        .route(FILES, post(files::create).layer(DefaultBodyLimit::disable()).get(files::list))
+        .route("/v1/agents/{id}/files/{file_id}", get(files::show).delete(files::remove))
         .route("/v1/agents/{id}/proofs/{leaf_hash}", get(proofs::show))
         .layer(map_response(never_cached));
     // The log and its proofs are for everyone, whatever page asks.

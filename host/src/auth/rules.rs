@@ -47,6 +47,10 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::POST, "/v1/agents/{id}/vault", Rule::Owner),
     (Method::GET, "/v1/agents/{id}/vault", Rule::Owner),
     (Method::DELETE, "/v1/agents/{id}/vault", Rule::Owner),
+    (Method::POST, "/v1/agents/{id}/files", Rule::Key(Scope::FilesWrite)),
+    (Method::GET, "/v1/agents/{id}/files", Rule::Key(Scope::FilesRead)),
+    (Method::GET, "/v1/agents/{id}/files/{file_id}", Rule::Key(Scope::FilesRead)),
+    (Method::DELETE, "/v1/agents/{id}/files/{file_id}", Rule::Key(Scope::FilesWrite)),
     (Method::GET, "/v1/agents/{id}/proofs/{leaf_hash}", Rule::Key(Scope::ProofsRead)),
 ];
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use gavel_log::record::MAX_POLICIES;
 
-use super::{BindingSpec, Config};
+use super::{BindingSpec, Config, FilesConfig};
 
 /// No deadline is longer: what waits longer has failed.
 const MAX_WAIT_MS: u64 = 3_600_000;
@@ -30,7 +30,9 @@ impl Config {
         within("limits.upstream_connect_ms", limits.upstream_connect_ms, 1..=MAX_WAIT_MS)?;
         within("limits.upstream_first_byte_ms", limits.upstream_first_byte_ms, 1..=MAX_WAIT_MS)?;
         within("limits.upstream_idle_ms", limits.upstream_idle_ms, 1..=MAX_WAIT_MS)?;
-        within("limits.file_bytes", limits.file_bytes, 1..=1 << 40)?;
+        // A bucket takes 10,000 parts of 8 MiB.
+        within("limits.file_bytes", limits.file_bytes, 1..=64 << 30)?;
+        self.files.check()?;
         within("plugins.evaluate_ms", self.plugins.evaluate_ms, 1..=60_000)?;
         within("plugins.memory_mib", self.plugins.memory_mib as u64, 1..=4096)?;
         within("store.cache_mib", self.store.cache_mib as u64, 1..=1 << 20)?;
@@ -41,6 +43,19 @@ impl Config {
                 .map_err(|error| OutOfBounds { key: "log.origin".to_owned(), detail: error.to_string() })?;
         }
         Ok(())
+    }
+}
+
+impl FilesConfig {
+    fn check(&self) -> Result<(), OutOfBounds> {
+        let named = |url: &url::Url| url.scheme() == "s3" && url.host_str().is_some_and(|bucket| !bucket.is_empty());
+        match &self.url {
+            Some(url) if !named(url) => {
+                let detail = "is not of the form s3://bucket or s3://bucket/prefix".to_owned();
+                Err(OutOfBounds { key: "files.url".to_owned(), detail })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::api::{self, App, Counters};
 use crate::auth::{Access, BootstrapError, FirstUser, ensure_first_user};
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
+use crate::files::{Files, ObjectsError};
 use crate::plugins::{PluginError, Plugins};
 use crate::tasks::Tasks;
 use crate::turn::{TurnError, TurnOptions, Turns};
@@ -49,6 +50,9 @@ pub enum StartError {
     /// The plugins cannot be used.
     #[error("the plugins: {0}")]
     Plugins(#[from] PluginError),
+    /// There is nowhere to keep files.
+    #[error("files: {0}")]
+    Files(#[from] ObjectsError),
     /// What a crash left open could not be sealed.
     #[error("turns that were left open: {0}")]
     Recovery(#[from] TurnError),
@@ -92,6 +96,7 @@ impl Server {
         if recovered > 0 {
             tracing::warn!(recovered, "sealed turns that were left open");
         }
+        let files = Files::open(&config, store.clone(), vault.clone(), turns.clone()).await?;
         // Last, so that the token is shown by the start that makes it.
         let first_user = ensure_first_user(&store, &data).await?;
         let open_turns = Arc::<OpenTurns>::default();
@@ -105,6 +110,7 @@ impl Server {
                 open_turns.clone(),
                 tasks.clone(),
             ),
+            files,
             conversations: Conversations::new(store.clone(), vault.clone(), turns, open_turns.clone(), tasks.clone()),
             access: Access::new(store.clone(), tasks.clone()),
             config,

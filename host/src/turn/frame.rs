@@ -2,7 +2,7 @@
 
 use gavel_log::judged::{Severity, Span, Stage};
 use gavel_log::record::{DecisionKind, Enforcement, Mode, PolicyError};
-use gavel_store::MessageId;
+use gavel_store::{FileId, MessageId};
 use serde::Serialize;
 
 /// Tokens of one turn, as the provider counted them; zeros where it did not say.
@@ -105,8 +105,11 @@ pub enum Frame {
 /// The verdicts on one stage of one message.
 #[derive(Clone, Debug, Serialize)]
 pub struct GovernanceResult {
-    /// The message that was judged.
-    pub message_id: MessageId,
+    /// The message that was judged; none for a file at its upload.
+    pub message_id: Option<MessageId>,
+    /// The file that was judged, at its upload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<FileId>,
     /// The stage.
     pub stage: Stage,
     /// The agent's mode.

@@ -13,6 +13,7 @@
 //! - However a turn ends, its last frame is its only `stream_end`.
 
 mod credential;
+mod file;
 mod frame;
 mod gate;
 mod history;
@@ -34,6 +35,7 @@ use gavel_sandbox::policy::PolicyPermits;
 use gavel_sandbox::provider::ProviderPermit;
 use gavel_store::{Agent, AgentState, Binding, MessageId, Session, Store, StoreError, TurnRow};
 
+pub use file::{FileText, JudgedFile, MAX_JUDGED_FILE_BYTES};
 pub use frame::{FindingView, FinishReason, Frame, GovernanceResult, Reason, Usage, VerdictView};
 pub use opening::{Opening, OpeningError};
 pub use seal::DraftError;

@@ -166,14 +166,15 @@ fn counted(answer: &Answer) -> (Vec<FindingCount>, u64) {
 /// What the client is told of a sealed judgement. `owner`: whether it may see the plugins' free words.
 pub(crate) fn governance_result(
     agent: &AgentId,
-    message_id: MessageId,
+    message_id: impl Into<Option<MessageId>>,
     judgement: &Judgement,
     sealed: &Sealed,
     owner: bool,
 ) -> GovernanceResult {
     let leaf_hash = sealed.leaf_hash.tagged();
     GovernanceResult {
-        message_id,
+        message_id: message_id.into(),
+        file_id: None,
         stage: judgement.stage,
         mode: judgement.mode,
         decision: judgement.decision(),

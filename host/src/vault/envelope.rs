@@ -10,6 +10,9 @@ use crate::random::random;
 const VERSION: u8 = 1;
 /// NIST SP 800-38D's 96 bits. Nonces are random: one key stays well below the 2^32 messages that this allows.
 const NONCE_BYTES: usize = 12;
+const TAG_BYTES: usize = 16;
+/// Bytes of a ciphertext that its plaintext has not.
+pub(super) const OVERHEAD: usize = 1 + NONCE_BYTES + TAG_BYTES;
 
 /// One key, ready for use, wiped when dropped.
 pub(super) struct Cipher(Aes256Gcm);

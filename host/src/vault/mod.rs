@@ -20,6 +20,8 @@ pub use provider_key::{ApiKey, KeyPlace};
 
 /// Bytes of every key here.
 pub const KEY_BYTES: usize = 32;
+/// Bytes that sealing adds to a plaintext.
+pub const SEALED_OVERHEAD: usize = envelope::OVERHEAD;
 /// HKDF's `info` of the key that authenticates cached machine code.
 const MACHINE_CODE: &[u8] = b"machine code";
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::api_key::MAX_API_KEYS;
-use crate::id::{AgentId, CheckpointId, KeyId, MessageId, SessionId, UserId};
+use crate::id::{AgentId, CheckpointId, FileId, KeyId, MessageId, SessionId, UserId};
 
 /// What was asked for and is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Missing {
     Turn(u64),
     /// No message of this agent has this id.
     Message(MessageId),
+    /// No file of this agent has this id.
+    File(FileId),
     /// The agent was never stopped, so it has no checkpoint.
     Checkpoint,
     /// The agent has no API key of this id.
@@ -34,6 +36,7 @@ impl fmt::Display for Missing {
             Self::Session(id) => write!(f, "session {id}"),
             Self::Turn(number) => write!(f, "turn {number}"),
             Self::Message(id) => write!(f, "message {id}"),
+            Self::File(id) => write!(f, "file {id}"),
             Self::Checkpoint => f.write_str("checkpoint"),
             Self::ApiKey(id) => write!(f, "API key {id}"),
         }
@@ -78,6 +81,14 @@ pub enum StoreError {
     /// Another checkpoint of this agent has this id.
     #[error("checkpoint {0} exists already")]
     CheckpointExists(CheckpointId),
+    /// The agent's files would have more bytes than it may keep.
+    #[error("agent {agent} may keep {limit} bytes of files")]
+    StorageFull {
+        /// The agent.
+        agent: AgentId,
+        /// The most bytes.
+        limit: u64,
+    },
     /// The token belongs to another user or key.
     #[error("the token belongs to another")]
     TokenInUse,

@@ -130,6 +130,11 @@ ulid_id!(
     CheckpointId,
     "ckp_"
 );
+ulid_id!(
+    /// The id of an uploaded file.
+    FileId,
+    "file_"
+);
 
 /// A user's name: a local one, or `oidc:` and 16 hex digits for one whom an issuer vouches for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

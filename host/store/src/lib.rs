@@ -10,6 +10,7 @@ mod agent;
 mod api_key;
 mod disk;
 mod error;
+mod file;
 mod id;
 mod journal;
 mod leaf;
@@ -34,7 +35,8 @@ pub use agent::{
 pub use api_key::{ApiKey, MAX_API_KEYS};
 pub use disk::{FILE_NAME, JOURNAL_NAME};
 pub use error::{Missing, StoreError};
-pub use id::{AgentId, CheckpointId, IdError, KeyId, MAX_USER_ID_CHARS, MessageId, SessionId, UserId};
+pub use file::{FileSeal, FileVerdict, FilesSeal, MAX_FILES, ObjectId, StoredFile};
+pub use id::{AgentId, CheckpointId, FileId, IdError, KeyId, MAX_USER_ID_CHARS, MessageId, SessionId, UserId};
 pub use leaf::{LeafDraft, LeafPlace, LeafRow, LogHead, MAX_BLOB_BYTES, Sealed};
 pub use message::{MessageDraft, MessagePosition, PositionError, StoredMessage, TurnPart};
 pub use read::{MAX_ENTRIES, MAX_LOOKBACK, MAX_PAGE};

@@ -11,8 +11,9 @@ use crate::agent::{Agent, AgentChange, CheckpointDraft, SessionCheckpoint, Start
 use crate::api_key::ApiKey;
 use crate::disk::{self, Disk, Opener};
 use crate::error::StoreError;
-use crate::id::{AgentId, KeyId, MessageId, UserId};
-use crate::leaf::LogHead;
+use crate::file::{FilesSeal, MAX_FILES, ObjectId};
+use crate::id::{AgentId, FileId, KeyId, MessageId, UserId};
+use crate::leaf::{LogHead, Sealed, within};
 use crate::turn::{InputSeal, InputSealed, OutputSeal, OutputSealed};
 use crate::user::User;
 use crate::vault_key::{VaultKey, VaultKeyPut};
@@ -248,6 +249,54 @@ impl Store {
     pub async fn mark_judged(&self, agent: &AgentId, messages: Vec<MessageId>, digest: Hash) -> Result<(), StoreError> {
         let agent = *agent;
         self.submit(SMALL_WRITE, move |batch| write::mark_judged(batch, agent, &messages, digest)).await
+    }
+
+    /// Announces objects before they are written: until their files are kept, they are unclaimed.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an unknown agent, [`StoreError::TooLarge`], and the writer's.
+    pub async fn expect_objects(&self, agent: &AgentId, files: Vec<FileId>) -> Result<(), StoreError> {
+        within("a list of files", files.len(), MAX_FILES)?;
+        let agent = *agent;
+        self.submit(SMALL_WRITE, move |batch| write::expect_objects(batch, agent, &files)).await
+    }
+
+    /// Keeps files, all of them or none, and seals the records of those that were judged. Gives their seals, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::StorageFull`]; [`StoreError::SessionExists`] if the session of one of them is known, and with it,
+    /// where it was refused, its record; [`StoreError::NotFound`], [`StoreError::TooLarge`], and the writer's.
+    pub async fn keep_files(&self, seal: FilesSeal) -> Result<Vec<Option<Sealed>>, StoreError> {
+        seal.check()?;
+        self.submit(seal.weight(), move |batch| write::keep_files(batch, seal)).await
+    }
+
+    /// Removes a file and destroys its key. Its object is unclaimed from then on.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], and the writer's.
+    pub async fn remove_file(&self, agent: &AgentId, file: &FileId) -> Result<(), StoreError> {
+        let (agent, file) = (*agent, *file);
+        self.submit(SMALL_WRITE, move |batch| write::remove_file(batch, agent, file)).await
+    }
+
+    /// Removes files of an agent as [`remove_file`](Self::remove_file) does, at most [`MAX_FILES`] of them, whether or
+    /// not there is such an agent any more. Gives their ids; none when there are no more.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub async fn remove_files_of(&self, agent: &AgentId) -> Result<Vec<FileId>, StoreError> {
+        let agent = *agent;
+        let weight = SMALL_WRITE * MAX_FILES;
+        self.submit(weight, move |batch| write::remove_files_of(batch, agent, MAX_FILES)).await
+    }
+
+    /// Takes objects off the list of unclaimed ones, when they are gone.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub async fn forget_objects(&self, objects: Vec<ObjectId>) -> Result<(), StoreError> {
+        self.submit(SMALL_WRITE, move |batch| write::forget_objects(batch, &objects)).await
     }
 
     /// Hands an operation to the writer and waits for the commit that holds it.

@@ -83,6 +83,12 @@ tables! {
     OPEN_TURNS open_turns: TurnKey => &'static [u8] = "open_turns";
     /// Agent and message id → its place; an answer's from its turn's beginning on, before its row is there.
     MESSAGE_PLACES message_places: (u128, u128) => PartKey = "message_places";
+    /// Agent and file → `StoredFile`.
+    FILES files: (u128, u128) => Row = "files";
+    /// Agent → bytes of its files.
+    FILE_BYTES file_bytes: u128 => u64 = "file_bytes";
+    /// Agent and file of each object that no row of [`FILES`] vouches for: it is being written, or is to be removed.
+    UNCLAIMED_OBJECTS unclaimed_objects: (u128, u128) => () = "unclaimed_objects";
     /// Leaf hash → index.
     LEAF_INDEX leaf_index: &'static [u8; 32] => u64 = "leaf_index";
     /// Index → `Leaf`. The last leaf of each commit holds the log's signed checkpoint after it.

@@ -2,6 +2,7 @@
 
 mod agents;
 mod api_keys;
+mod files;
 mod log;
 mod turns;
 mod vault;

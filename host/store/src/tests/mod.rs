@@ -2,6 +2,7 @@
 
 mod agents;
 mod crash;
+mod files;
 mod group_commit;
 mod history;
 mod journal;

@@ -7,6 +7,7 @@
 mod agents;
 mod api_keys;
 mod batch;
+mod files;
 mod job;
 mod leaves;
 mod turns;
@@ -25,6 +26,7 @@ pub(crate) use agents::{change_agent, create_agent, start_agent, stop_agent};
 pub(crate) use api_keys::{add_api_key, note_api_key_use, remove_api_key};
 pub(crate) use batch::Batch;
 use batch::Committed;
+pub(crate) use files::{expect_objects, forget_objects, keep_files, remove_file, remove_files_of};
 pub(crate) use job::{Job, Request, Staged};
 pub(crate) use turns::{mark_judged, seal_input, seal_output};
 pub(crate) use users::{add_user, put_user, renew_user, revoke_user};

@@ -161,7 +161,7 @@ fn sealed_before(
 }
 
 /// The signed head of the commit that holds a leaf.
-fn checkpoint_over(batch: &mut Batch<'_>, leaf: u64) -> Result<Arc<str>, StoreError> {
+pub(super) fn checkpoint_over(batch: &mut Batch<'_>, leaf: u64) -> Result<Arc<str>, StoreError> {
     for row in batch.tables.leaves()?.range(leaf..)? {
         if let Some(note) = Leaf::decode(row?.1.value())?.checkpoint {
             return Ok(note.into());

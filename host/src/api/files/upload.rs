@@ -1,0 +1,85 @@
+//! `POST /v1/agents/{id}/files`
+
+use axum::Json as Answer;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::super::App;
+use super::super::guard::{TheAgent, TheCaller};
+use super::super::problem::{Code, Problem};
+use super::FileView;
+use super::form::Form;
+use crate::files::{Upload, Uploaded};
+use crate::turn::{CallerFacts, GovernanceResult};
+
+/// The form's only field.
+const FIELD: &str = "file";
+
+/// The files of one upload.
+#[derive(Serialize)]
+pub(in super::super) struct UploadedFiles {
+    files: Vec<UploadedView>,
+}
+
+/// A file as its upload shows it.
+#[derive(Serialize)]
+struct UploadedView {
+    #[serde(flatten)]
+    file: FileView,
+    /// What the policies said of it; null where none could judge it.
+    governance: Option<GovernanceResult>,
+}
+
+impl From<Uploaded> for UploadedView {
+    fn from(uploaded: Uploaded) -> Self {
+        Self { file: uploaded.file.into(), governance: uploaded.governance }
+    }
+}
+
+/// `POST /v1/agents/{id}/files`
+pub(in super::super) async fn create(
+    State(app): State<App>,
+    TheAgent(agent): TheAgent,
+    TheCaller(caller): TheCaller,
+    request: Request,
+) -> Result<(StatusCode, Answer<UploadedFiles>), Problem> {
+    let facts = CallerFacts { kind: caller.kind(), id: caller.pseudonym(&agent), owner: caller.owns(&agent) };
+    let form = Form::of(request).await?;
+    let upload = app.files.upload(agent, facts)?;
+    // A task of its own: when the client goes away, what was written has to be taken back all the same.
+    let closing = app.tasks.closing().clone();
+    let receiving = app.tasks.spawn(async move {
+        tokio::select! {
+            received = receive(form, upload) => received,
+            () = closing.cancelled() => Err(Problem::new(Code::ShuttingDown, "the server is going down")),
+        }
+    });
+    let uploaded =
+        receiving.await.map_err(|_| Problem::new(Code::Internal, "the server failed to take the upload"))??;
+    let files = uploaded.into_iter().map(UploadedView::from).collect();
+    Ok((StatusCode::CREATED, Answer(UploadedFiles { files })))
+}
+
+async fn receive(mut form: Form, mut upload: Upload) -> Result<Vec<Uploaded>, Problem> {
+    match write(&mut form, &mut upload).await {
+        Ok(()) => Ok(upload.commit().await?),
+        Err(problem) => {
+            tokio::join!(upload.abandon(), form.drain());
+            Err(problem)
+        }
+    }
+}
+
+async fn write(form: &mut Form, upload: &mut Upload) -> Result<(), Problem> {
+    while let Some(mut part) = form.next().await? {
+        if part.name() != FIELD {
+            return Err(Problem::new(Code::InvalidRequest, "the form has no field but `file`"));
+        }
+        upload.begin(part.file_name(), part.content_type()).await?;
+        while let Some(bytes) = part.chunk().await? {
+            upload.write(&bytes).await?;
+        }
+    }
+    Ok(())
+}
