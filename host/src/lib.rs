@@ -19,3 +19,4 @@ pub mod tasks;
 pub mod telemetry;
 pub mod turn;
 pub mod vault;
+pub mod verdicts;

@@ -35,3 +35,4 @@ mod splits;
 mod system_prompt;
 mod transparent;
 mod vault;
+mod verdicts;

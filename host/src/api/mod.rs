@@ -18,6 +18,7 @@ mod problem;
 mod proofs;
 mod router;
 mod vault;
+mod verdicts;
 mod verify;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::config::Config;
 use crate::files::Files;
 use crate::tasks::Tasks;
 use crate::vault::Vault;
+use crate::verdicts::Verdicts;
 
 pub use problem::{Code, Problem};
 pub use router::{admin_router, router};
@@ -52,6 +54,8 @@ pub struct App {
     pub agents: Agents,
     /// Their files.
     pub files: Files,
+    /// What was decided, for those who ask.
+    pub verdicts: Verdicts,
     /// What is said to them.
     pub conversations: Conversations,
     /// The turns under way.

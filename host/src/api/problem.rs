@@ -309,6 +309,16 @@ impl From<crate::turn::OpeningError> for Problem {
     }
 }
 
+impl From<crate::verdicts::VerdictsError> for Problem {
+    fn from(error: crate::verdicts::VerdictsError) -> Self {
+        match error {
+            crate::verdicts::VerdictsError::Store(error) => error.into(),
+            crate::verdicts::VerdictsError::ShuttingDown => Self::new(Code::ShuttingDown, "the server is going down"),
+            error => Self::internal(&error),
+        }
+    }
+}
+
 impl From<crate::vault::VaultError> for Problem {
     fn from(error: crate::vault::VaultError) -> Self {
         Self::internal(&error)

@@ -10,7 +10,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use super::guard::guard;
 use super::layers::{FILES, no_such_method, no_such_path, surround};
-use super::{App, admin, agents, chat, files, health, keys, log, messages, proofs, vault, verify};
+use super::{App, admin, agents, chat, files, health, keys, log, messages, proofs, vault, verdicts, verify};
 
 /// The public listener's routes.
 pub fn router(app: App) -> Router {
@@ -28,6 +28,8 @@ pub fn router(app: App) -> Router {
         .route(FILES, post(files::create).layer(DefaultBodyLimit::disable()).get(files::list))
         .route("/v1/agents/{id}/files/{file_id}", get(files::show).delete(files::remove))
         .route("/v1/agents/{id}/proofs/{leaf_hash}", get(proofs::show))
+        .route("/v1/agents/{id}/verdicts", get(verdicts::of_agent))
+        .route("/v1/verdicts", get(verdicts::of_all))
         .layer(map_response(never_cached));
     // The log and its proofs are for everyone, whatever page asks.
     let log = Router::new()

@@ -52,6 +52,8 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::GET, "/v1/agents/{id}/files/{file_id}", Rule::Key(Scope::FilesRead)),
     (Method::DELETE, "/v1/agents/{id}/files/{file_id}", Rule::Key(Scope::FilesWrite)),
     (Method::GET, "/v1/agents/{id}/proofs/{leaf_hash}", Rule::Key(Scope::ProofsRead)),
+    (Method::GET, "/v1/agents/{id}/verdicts", Rule::Key(Scope::ProofsRead)),
+    (Method::GET, "/v1/verdicts", Rule::Auditor),
 ];
 
 /// The rule of a route, by the path that the router knows it under; none for what the table does not name.

@@ -21,6 +21,7 @@ use crate::plugins::{PluginError, Plugins};
 use crate::tasks::Tasks;
 use crate::turn::{TurnError, TurnOptions, Turns};
 use crate::vault::{Vault, VaultError};
+use crate::verdicts::Verdicts;
 
 pub use log_identity::LogIdentityError;
 
@@ -113,6 +114,7 @@ impl Server {
             files,
             conversations: Conversations::new(store.clone(), vault.clone(), turns, open_turns.clone(), tasks.clone()),
             access: Access::new(store.clone(), tasks.clone()),
+            verdicts: Verdicts::new(store.clone(), &tasks),
             config,
             store: store.clone(),
             vault,

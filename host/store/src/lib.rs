@@ -23,6 +23,7 @@ mod tiles;
 mod turn;
 mod user;
 mod vault_key;
+mod verdict;
 mod write;
 
 #[cfg(test)]
@@ -47,3 +48,4 @@ pub use turn::{
 };
 pub use user::{User, UserRole};
 pub use vault_key::{VaultKey, VaultKeyPut};
+pub use verdict::{POLICY_ERROR_RULE, VerdictFilter, VerdictPage, VerdictRow};

@@ -20,6 +20,10 @@ pub(crate) type Row = &'static [u8];
 pub(crate) type TurnKey = (u128, u64);
 /// A session, a turn's number, and [`TURN`] or the key of a [`crate::message::TurnPart`].
 pub(crate) type PartKey = (u128, u64, u8);
+/// The level of a block of 256 leaves.
+pub(crate) const NARROW: u8 = 0;
+/// The level of a block of 256 narrow blocks.
+pub(crate) const WIDE: u8 = 1;
 /// The last part of the key of a turn's own row: it comes before the turn's messages.
 pub(crate) const TURN: u8 = 0;
 
@@ -97,6 +101,8 @@ tables! {
     OPENINGS openings: u64 => &'static [u8] = "openings";
     /// Level and index → a full tile's 256 hashes. The partial ones are in the log's head, in memory.
     TILES tiles: (u8, u64) => &'static [u8] = "tiles";
+    /// Level and index → which of a block's 256 leaves or narrower blocks have what, for searches. Complete ones alone.
+    VERDICT_BLOCKS verdict_blocks: (u8, u64) => &'static [u8] = "verdict_blocks";
 }
 
 /// The schema's version in the file: none in a file that holds nothing yet.

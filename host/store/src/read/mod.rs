@@ -6,6 +6,7 @@ mod files;
 mod log;
 mod turns;
 mod vault;
+mod verdicts;
 
 pub use log::MAX_ENTRIES;
 pub use turns::MAX_LOOKBACK;

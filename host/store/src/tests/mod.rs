@@ -11,6 +11,7 @@ mod medium;
 mod model;
 mod turns;
 mod vault;
+mod verdicts;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gavel_log::Edge;
 use redb::WriteTransaction;
 
+use super::verdicts;
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::leaf::{LeafPlace, LogHead, Sealed};
@@ -52,6 +53,7 @@ impl<'t> Batch<'t> {
         for (index, leaf) in (self.first..).zip(&self.leaves) {
             self.tables.leaves()?.insert(index, leaf.as_slice())?;
         }
+        verdicts::close_blocks(&mut self.tables, self.first, head.size)?;
         Ok(Some(head))
     }
 }

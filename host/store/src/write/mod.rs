@@ -13,6 +13,7 @@ mod leaves;
 mod turns;
 mod users;
 mod vault;
+mod verdicts;
 
 use std::sync::Arc;
 use std::time::Duration;
