@@ -14,6 +14,7 @@ pub mod files;
 mod object;
 pub mod plugins;
 pub mod random;
+mod schema;
 pub mod server;
 pub mod tasks;
 pub mod telemetry;

@@ -5,11 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use gavel_log::record::{MAX_POLICIES, Mode};
 use gavel_store::{AgentChange, Binding};
 use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
 
 use super::AgentError;
 use crate::config::{BindingSpec, Config};
 use crate::object::objects;
 use crate::plugins::{PluginError, Plugins};
+use crate::schema;
 
 /// Most characters of a name.
 const MAX_NAME_CHARS: usize = 200;
@@ -30,53 +34,90 @@ pub struct FieldError {
 }
 
 /// What a caller asks an agent to be; everything has a default.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(examples(json!({
+    "agent_name": "Clerk", "model": "demo", "model_provider": "demo", "governance_mode": "enforcing",
+    "system_prompt": "You answer questions about invoices.", "labels": {"team": "billing"},
+    "policies": [{"policy": "pii", "config": {"action": "redact"}}, {"policy": "secrets"}],
+})))]
 pub struct NewAgent {
     /// 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200, default = "My Agent")]
     pub agent_name: Option<String>,
     /// 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200, default = "@cf/meta/llama-3.1-8b-instruct")]
     pub model: Option<String>,
     /// The name of a provider that exists.
+    #[schema(min_length = 1, max_length = 200, default = "workers-ai")]
     pub model_provider: Option<String>,
-    /// At least as strict as the installation's minimum.
+    /// At least as strict as the installation's minimum, which is the default.
+    #[schema(value_type = Option<schema::Mode>)]
     pub governance_mode: Option<Mode>,
-    /// At most 64 KiB.
+    /// The instruction to the model: at most 64 KiB.
+    #[schema(max_length = 65536)]
     pub system_prompt: Option<String>,
-    /// At most 64, of 256 characters each.
+    /// At most 64, of 256 characters each. Policies are told them as facts.
+    #[schema(schema_with = labels_or_null)]
     pub labels: Option<BTreeMap<String, String>>,
     /// None for the installation's defaults, an empty list for no policy.
-    #[serde(deserialize_with = "objects")]
+    #[serde(default, deserialize_with = "objects")]
+    #[schema(max_items = 16)]
     pub policies: Option<Vec<BindingSpec>>,
 }
 
 /// What a caller changes of an agent; what is absent stays as it is.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AgentChange, examples(json!({"governance_mode": "enforcing", "system_prompt": null})))]
 pub struct ChangedAgent {
     /// 1 to 200 characters.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, min_length = 1, max_length = 200)]
     pub agent_name: Option<String>,
     /// 1 to 200 characters.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, min_length = 1, max_length = 200)]
     pub model: Option<String>,
     /// The name of a provider that exists.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, min_length = 1, max_length = 200)]
     pub model_provider: Option<String>,
     /// At least as strict as the installation's minimum.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = schema::Mode)]
     pub governance_mode: Option<Mode>,
     /// At most 64 KiB; null takes it away.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 65536)]
     pub system_prompt: Option<Option<String>>,
     /// At most 64, of 256 characters each, in place of those before.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(schema_with = labels)]
     pub labels: Option<BTreeMap<String, String>>,
 }
 
 /// A field that is there: what may not be null is not absent for being null.
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(input: D) -> Result<Option<T>, D::Error> {
     T::deserialize(input).map(Some)
+}
+
+/// The shape of labels.
+fn labels() -> Object {
+    let text = || ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).max_length(Some(MAX_LABEL_CHARS));
+    ObjectBuilder::new()
+        .max_properties(Some(MAX_LABELS))
+        .property_names(Some(text().build()))
+        .additional_properties(Some(AdditionalProperties::from(RefOr::T(Schema::Object(text().build())))))
+        .description(Some("At most 64, of 256 characters each. Policies are told them as facts."))
+        .build()
+}
+
+/// The shape of labels that may be null.
+fn labels_or_null() -> Object {
+    let mut labels = labels();
+    labels.schema_type = SchemaType::from_iter([Type::Object, Type::Null]);
+    labels
 }
 
 /// What an agent will be: within all bounds.

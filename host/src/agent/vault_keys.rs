@@ -2,18 +2,22 @@
 
 use gavel_store::{Agent, VaultKey, VaultKeyPut};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{AgentError, Agents, FieldError};
 use crate::clock::now_ms;
 use crate::vault::{ApiKey, KeyPlace};
 
 /// A key to be put into an agent's vault, as its owner gives it.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(examples(json!({"provider": "openai", "api_key": "sk-0123456789abcdef"})))]
 pub struct NewVaultKey {
     /// The name of a provider that exists.
+    #[schema(required, value_type = String)]
     pub provider: Option<String>,
     /// 8 to 4,096 characters of printable ASCII without spaces.
+    #[schema(required, value_type = String, min_length = 8, max_length = 4096, pattern = "^[!-~]{8,4096}$")]
     pub api_key: Option<ApiKey>,
 }
 

@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use gavel_log::record::Mode;
 use gavel_store::{Agent, AgentId, AgentState, CheckpointId, CheckpointKind, SessionCheckpoint, SessionId, Started};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::body::Json;
@@ -19,21 +20,39 @@ use super::problem::Problem;
 use crate::agent::{ChangedAgent, NewAgent};
 use crate::clock::rfc3339_ms;
 use crate::config::BindingSpec;
+use crate::schema;
 
 /// An agent as its owner sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Agent, examples(json!({
+    "agent_id": "ocs_01k6zv3mfe5x8q2r7t9w4y6b0n", "agent_name": "Clerk", "model": "demo", "model_provider": "demo",
+    "governance_mode": "enforcing", "state": "running", "session_id": "ses_01k6zv3mfe5x8q2r7t9w4y6b0n",
+    "system_prompt": null, "labels": {"team": "billing"},
+    "policies": [
+        {"policy": "pii", "config": {}, "enforcement": "enforce", "on_error": "block", "release": "stream"},
+    ],
+    "created_at": "2026-01-31T12:00:00.000Z", "updated_at": "2026-01-31T12:00:00.000Z",
+})))]
 pub(super) struct AgentView {
+    #[schema(value_type = schema::AgentId)]
     agent_id: AgentId,
     agent_name: String,
     model: String,
     model_provider: String,
+    #[schema(value_type = schema::Mode)]
     governance_mode: Mode,
+    #[schema(value_type = schema::AgentState)]
     state: AgentState,
+    /// The current session; null before the first start.
+    #[schema(required, value_type = Option<schema::SessionId>)]
     session_id: Option<SessionId>,
+    #[schema(required)]
     system_prompt: Option<String>,
     labels: BTreeMap<String, String>,
     policies: Vec<BindingSpec>,
+    #[schema(value_type = schema::Time)]
     created_at: String,
+    #[schema(value_type = schema::Time)]
     updated_at: String,
 }
 
@@ -56,7 +75,22 @@ impl From<Agent> for AgentView {
     }
 }
 
-/// `POST /v1/agents`
+/// Make an agent.
+///
+/// Everything has a default. The new agent is stopped.
+#[utoipa::path(
+    post,
+    path = "/v1/agents",
+    tag = "Agents",
+    operation_id = "create_agent",
+    request_body = Option<NewAgent>,
+    responses(
+        (status = 201, description = "The agent.", body = AgentView,
+            headers(("location" = String, description = "The agent's path."))),
+        (status = 403, description = "The token is an API key, or the mode is laxer than the installation allows."),
+        (status = 422, description = "A policy refuses its configuration."),
+    ),
+)]
 pub(super) async fn create(
     State(app): State<App>,
     TheCaller(caller): TheCaller,
@@ -68,21 +102,44 @@ pub(super) async fn create(
 }
 
 /// What a list of agents takes.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// Most elements of the page; 50 without it.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
+    /// The page before this one's `next_cursor`.
     cursor: Option<String>,
 }
 
 /// A page of agents.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({
+    "agents": [{
+        "agent_id": "ocs_01k6zv3mfe5x8q2r7t9w4y6b0n", "agent_name": "My Agent",
+        "model": "@cf/meta/llama-3.1-8b-instruct", "model_provider": "workers-ai", "governance_mode": "transparent",
+        "state": "stopped", "session_id": null, "system_prompt": null, "labels": {}, "policies": [],
+        "created_at": "2026-01-31T12:00:00.000Z", "updated_at": "2026-01-31T12:00:00.000Z",
+    }],
+    "next_cursor": null,
+})))]
 pub(super) struct AgentList {
     agents: Vec<AgentView>,
+    /// Where the next page begins; null at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
-/// `GET /v1/agents`
+/// List the caller's agents.
+#[utoipa::path(
+    get,
+    path = "/v1/agents",
+    tag = "Agents",
+    operation_id = "list_agents",
+    params(ListParams),
+    responses((status = 200, description = "A page of agents.", body = AgentList)),
+)]
 pub(super) async fn list(
     State(app): State<App>,
     TheCaller(caller): TheCaller,
@@ -95,12 +152,34 @@ pub(super) async fn list(
     Ok(Answer(AgentList { agents: agents.into_iter().map(AgentView::from).collect(), next_cursor }))
 }
 
-/// `GET /v1/agents/{id}`
+/// Show an agent.
+#[utoipa::path(
+    get,
+    path = "/v1/agents/{id}",
+    tag = "Agents",
+    operation_id = "show_agent",
+    params(("id" = schema::AgentId, Path, description = "The agent's id.")),
+    responses((status = 200, description = "The agent.", body = AgentView)),
+)]
 pub(super) async fn show(TheAgent(agent): TheAgent) -> Answer<AgentView> {
     Answer(agent.into())
 }
 
-/// `PATCH /v1/agents/{id}`
+/// Change an agent.
+///
+/// What is absent stays as it is.
+#[utoipa::path(
+    patch,
+    path = "/v1/agents/{id}",
+    tag = "Agents",
+    operation_id = "change_agent",
+    params(("id" = schema::AgentId, Path, description = "The agent's id.")),
+    request_body = Option<ChangedAgent>,
+    responses(
+        (status = 200, description = "The agent as it is now.", body = AgentView),
+        (status = 403, description = "The token is an API key, or the mode is laxer than the installation allows."),
+    ),
+)]
 pub(super) async fn change(
     State(app): State<App>,
     TheAgent(agent): TheAgent,
@@ -110,18 +189,29 @@ pub(super) async fn change(
 }
 
 /// What a start takes.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = Start, examples(json!({"new_session": true})))]
 pub(super) struct StartBody {
+    /// Open another session instead of going on with the last one.
     new_session: bool,
 }
 
 /// A running agent.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Started, examples(json!({
+    "agent_id": "ocs_01k6zv3mfe5x8q2r7t9w4y6b0n", "state": "running",
+    "session_id": "ses_01k6zv3mfe5x8q2r7t9w4y6b0n", "resumed_from": "ckp_01k6zv3mfe5x8q2r7t9w4y6b0n",
+})))]
 pub(super) struct StartedView {
+    #[schema(value_type = schema::AgentId)]
     agent_id: AgentId,
+    #[schema(value_type = schema::AgentState)]
     state: AgentState,
+    #[schema(value_type = schema::SessionId)]
     session_id: SessionId,
+    /// The checkpoint that the session goes on from; null for a new session.
+    #[schema(required, value_type = Option<schema::CheckpointId>)]
     resumed_from: Option<CheckpointId>,
 }
 
@@ -136,7 +226,18 @@ impl From<Started> for StartedView {
     }
 }
 
-/// `POST /v1/agents/{id}/start`
+/// Start an agent.
+///
+/// The first start opens a session, later ones resume it. A running agent answers the same again, unchanged.
+#[utoipa::path(
+    post,
+    path = "/v1/agents/{id}/start",
+    tag = "Agents",
+    operation_id = "start_agent",
+    params(("id" = schema::AgentId, Path, description = "The agent's id.")),
+    request_body = Option<StartBody>,
+    responses((status = 200, description = "The agent runs.", body = StartedView)),
+)]
 pub(super) async fn start(
     State(app): State<App>,
     TheAgent(agent): TheAgent,
@@ -146,26 +247,44 @@ pub(super) async fn start(
 }
 
 /// What a stop takes: nothing.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = Stop, examples(json!({})))]
 pub(super) struct StopBody {}
 
 /// A stopped agent.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stopped, examples(json!({
+    "agent_id": "ocs_01k6zv3mfe5x8q2r7t9w4y6b0n", "state": "stopped",
+    "checkpoint": {
+        "checkpoint_id": "ckp_01k6zv3mfe5x8q2r7t9w4y6b0n", "agent_id": "ocs_01k6zv3mfe5x8q2r7t9w4y6b0n",
+        "session_id": "ses_01k6zv3mfe5x8q2r7t9w4y6b0n", "kind": "automatic", "messages": 4,
+        "created_at": "2026-01-31T12:00:00.000Z",
+    },
+})))]
 pub(super) struct StoppedView {
+    #[schema(value_type = schema::AgentId)]
     agent_id: AgentId,
+    #[schema(value_type = schema::AgentState)]
     state: AgentState,
     checkpoint: CheckpointView,
 }
 
 /// A checkpoint of a session.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Checkpoint)]
 pub(super) struct CheckpointView {
+    #[schema(value_type = schema::CheckpointId)]
     checkpoint_id: CheckpointId,
+    #[schema(value_type = schema::AgentId)]
     agent_id: AgentId,
+    #[schema(value_type = schema::SessionId)]
     session_id: SessionId,
+    #[schema(value_type = schema::CheckpointKind)]
     kind: CheckpointKind,
+    /// Messages in the session when it was made.
     messages: u64,
+    #[schema(value_type = schema::Time)]
     created_at: String,
 }
 
@@ -182,7 +301,22 @@ impl From<SessionCheckpoint> for CheckpointView {
     }
 }
 
-/// `POST /v1/agents/{id}/stop`
+/// Stop an agent.
+///
+/// New turns are refused at once, open ones get 10 s, then a checkpoint is made. A stopped agent answers its last
+/// checkpoint.
+#[utoipa::path(
+    post,
+    path = "/v1/agents/{id}/stop",
+    tag = "Agents",
+    operation_id = "stop_agent",
+    params(("id" = schema::AgentId, Path, description = "The agent's id.")),
+    request_body = Option<StopBody>,
+    responses(
+        (status = 200, description = "The agent is stopped.", body = StoppedView),
+        (status = 409, description = "The agent was never started."),
+    ),
+)]
 pub(super) async fn stop(
     State(app): State<App>,
     TheAgent(agent): TheAgent,

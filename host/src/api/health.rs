@@ -6,63 +6,139 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use gavel_log::Hash;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::App;
+use crate::schema;
 
-/// The answer of `/health`.
-#[derive(Serialize)]
+/// How the server is.
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({
+    "status": "ok", "version": "0.1.0", "uptime_seconds": 86400,
+    "workers": [{"name": "store", "status": "up", "detail": null}],
+    "log": {
+        "origin": "gavel.example.org/log", "tree_size": 70,
+        "root_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    },
+})))]
 pub(super) struct Health {
-    status: &'static str,
+    /// `degraded` when a worker is down.
+    status: Status,
     version: &'static str,
     uptime_seconds: u64,
     workers: Vec<Worker>,
     log: LogView,
 }
 
+/// Whether all parts of the server are up.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Ok,
+    Degraded,
+}
+
+/// What a probe is answered.
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({"status": "ok"})))]
+pub(super) struct Probe {
+    status: Status,
+}
+
+/// Whether one part of the server is up.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum WorkerStatus {
+    Up,
+    Down,
+}
+
 /// One part of the server.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Worker {
     name: &'static str,
-    status: &'static str,
+    status: WorkerStatus,
+    /// Why it is down.
+    #[schema(required)]
     detail: Option<&'static str>,
 }
 
 /// The log's head.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogHead)]
 struct LogView {
     origin: String,
+    /// Leaves in the log.
     tree_size: u64,
+    #[schema(value_type = schema::HexHash)]
     root_hash: Hash,
 }
 
-/// `GET /health`
+/// Say how the server is.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "Health",
+    operation_id = "health",
+    responses(
+        (status = 200, description = "All is well.", body = Health),
+        (status = 503, description = "A worker is down.", body = Health),
+    ),
+)]
 pub(super) async fn health(State(app): State<App>) -> impl IntoResponse {
     let workers = workers(&app);
-    let well = workers.iter().all(|worker| worker.status == "up");
+    let status = status(&workers);
     let head = app.store.head();
     let health = Health {
-        status: if well { "ok" } else { "degraded" },
+        status,
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: app.started.elapsed().as_secs(),
         workers,
         log: LogView { origin: app.log_key.name().to_string(), tree_size: head.size, root_hash: head.root },
     };
-    (status(well), Answer(health))
+    (code(status), Answer(health))
 }
 
-/// `GET /health/live`: the process answers.
-pub(super) async fn live() -> impl IntoResponse {
-    Answer(serde_json::json!({"status": "ok"}))
+/// Say that the process answers.
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    tag = "Health",
+    operation_id = "live",
+    responses((status = 200, description = "It does.", body = Probe)),
+)]
+pub(super) async fn live() -> Answer<Probe> {
+    Answer(Probe { status: Status::Ok })
 }
 
-/// `GET /health/ready`: it takes requests, which it does not while it goes down.
+/// Say whether the server takes requests.
+///
+/// It does not while it goes down.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    tag = "Health",
+    operation_id = "ready",
+    responses(
+        (status = 200, description = "It does.", body = Probe),
+        (status = 503, description = "It does not.", body = Probe),
+    ),
+)]
 pub(super) async fn ready(State(app): State<App>) -> impl IntoResponse {
-    let ready = workers(&app).iter().all(|worker| worker.status == "up");
-    (status(ready), Answer(serde_json::json!({"status": if ready { "ok" } else { "degraded" }})))
+    let status = status(&workers(&app));
+    (code(status), Answer(Probe { status }))
 }
 
-fn status(well: bool) -> StatusCode {
-    if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+fn status(workers: &[Worker]) -> Status {
+    let well = workers.iter().all(|worker| worker.status == WorkerStatus::Up);
+    if well { Status::Ok } else { Status::Degraded }
+}
+
+fn code(status: Status) -> StatusCode {
+    match status {
+        Status::Ok => StatusCode::OK,
+        Status::Degraded => StatusCode::SERVICE_UNAVAILABLE,
+    }
 }
 
 fn workers(app: &App) -> Vec<Worker> {
@@ -75,5 +151,6 @@ fn workers(app: &App) -> Vec<Worker> {
 }
 
 fn worker(name: &'static str, state: Result<(), &'static str>) -> Worker {
-    Worker { name, status: if state.is_ok() { "up" } else { "down" }, detail: state.err() }
+    let status = if state.is_ok() { WorkerStatus::Up } else { WorkerStatus::Down };
+    Worker { name, status, detail: state.err() }
 }

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use gavel_store::{ApiKey, KeyId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::App;
 use super::body::Json;
@@ -13,28 +14,47 @@ use super::problem::Problem;
 use crate::agent::FieldError;
 use crate::auth::{NewKey, Scope, Token};
 use crate::clock::{parse_rfc3339, rfc3339_ms};
+use crate::schema;
 
 /// What a new key takes.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewApiKey, examples(json!({"name": "widget", "scopes": ["chat", "messages:read"]})))]
 pub(super) struct NewKeyBody {
+    /// 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
+    /// What the key may do, each once.
+    #[schema(min_items = 1, max_items = 9)]
     scopes: Vec<Scope>,
+    /// When it ends: a time to come. Without it the key ends when it is revoked.
     #[serde(default)]
+    #[schema(value_type = Option<schema::Time>)]
     expires_at: Option<String>,
 }
 
 /// A key as its agent's owner sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey, examples(json!({
+    "key_id": "key_01k6zv3mfe5x8q2r7t9w4y6b0n", "name": "widget", "scopes": ["chat", "messages:read"],
+    "prefix": "gvk_0123", "created_at": "2026-01-31T12:00:00.000Z", "expires_at": null, "last_used_at": null,
+})))]
 pub(super) struct KeyView {
+    #[schema(value_type = schema::KeyId)]
     key_id: KeyId,
     name: String,
+    #[schema(value_type = Vec<Scope>)]
     scopes: Vec<String>,
+    /// What the token begins with.
     prefix: String,
+    #[schema(value_type = schema::Time)]
     created_at: String,
+    #[schema(required, value_type = Option<schema::Time>)]
     expires_at: Option<String>,
+    #[schema(required, value_type = Option<schema::Time>)]
     last_used_at: Option<String>,
     /// The whole token, in the answer to its making alone.
+    #[schema(value_type = String)]
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_key: Option<String>,
 }
@@ -60,7 +80,21 @@ impl KeyView {
     }
 }
 
-/// `POST /v1/agents/{id}/api-keys`
+/// Give an agent an API key.
+///
+/// `raw_key`, the token, is shown this once.
+#[utoipa::path(
+    post,
+    path = "/v1/agents/{id}/api-keys",
+    tag = "API keys",
+    operation_id = "create_api_key",
+    params(("id" = schema::AgentId, Path, description = "The agent's id.")),
+    request_body = NewKeyBody,
+    responses(
+        (status = 201, description = "The key, with its token.", body = KeyView),
+        (status = 409, description = "The agent has as many keys as one may have."),
+    ),
+)]
 pub(super) async fn give(
     State(app): State<App>,
     TheAgent(agent): TheAgent,
@@ -80,18 +114,43 @@ fn time(text: &str) -> Result<i64, Problem> {
 }
 
 /// An agent's keys. There are few, so they are no pages.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyList, examples(json!({"api_keys": [{
+    "key_id": "key_01k6zv3mfe5x8q2r7t9w4y6b0n", "name": "widget", "scopes": ["chat"], "prefix": "gvk_0123",
+    "created_at": "2026-01-31T12:00:00.000Z", "expires_at": null, "last_used_at": "2026-01-31T12:05:00.000Z",
+}]})))]
 pub(super) struct KeyList {
     api_keys: Vec<KeyView>,
 }
 
-/// `GET /v1/agents/{id}/api-keys`
+/// List an agent's API keys.
+#[utoipa::path(
+    get,
+    path = "/v1/agents/{id}/api-keys",
+    tag = "API keys",
+    operation_id = "list_api_keys",
+    params(("id" = schema::AgentId, Path, description = "The agent's id.")),
+    responses((status = 200, description = "The keys, without their tokens.", body = KeyList)),
+)]
 pub(super) async fn list(State(app): State<App>, TheAgent(agent): TheAgent) -> Result<Answer<KeyList>, Problem> {
     let keys = app.access.keys(&agent.id)?;
     Ok(Answer(KeyList { api_keys: keys.into_iter().map(KeyView::from).collect() }))
 }
 
-/// `DELETE /v1/agents/{id}/api-keys/{key_id}`
+/// Revoke an API key.
+///
+/// It is refused from then on, and the WebSockets that were opened with it are closed (4401).
+#[utoipa::path(
+    delete,
+    path = "/v1/agents/{id}/api-keys/{key_id}",
+    tag = "API keys",
+    operation_id = "revoke_api_key",
+    params(
+        ("id" = schema::AgentId, Path, description = "The agent's id."),
+        ("key_id" = schema::KeyId, Path, description = "The key's id."),
+    ),
+    responses((status = 204, description = "The key is gone.")),
+)]
 pub(super) async fn revoke(
     State(app): State<App>,
     TheAgent(agent): TheAgent,

@@ -5,6 +5,7 @@ use axum::extract::State;
 use gavel_log::judged::Role;
 use gavel_store::{Agent, MessageId, MessagePosition, Session, SessionId, StoredMessage};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::cursor;
@@ -13,37 +14,73 @@ use super::params::Params;
 use super::problem::{Code, Problem};
 use crate::agent::FieldError;
 use crate::clock::rfc3339_ms;
+use crate::schema;
 use crate::vault::SessionKey;
 
 /// What a list of messages takes.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// The session; the current one without it.
+    #[param(value_type = Option<schema::SessionId>)]
     session_id: Option<String>,
+    /// Most elements of the page; 50 without it.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
+    /// The page before this one's `next_cursor`.
     cursor: Option<String>,
 }
 
 /// A page of messages, oldest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({
+    "messages": [{
+        "message_id": "msg_01k6zv3mfe5x8q2r7t9w4y6b0n", "session_id": "ses_01k6zv3mfe5x8q2r7t9w4y6b0n",
+        "role": "user", "content": "Write to [redacted:email].", "created_at": "2026-01-31T12:00:00.000Z",
+        "finish_reason": null,
+        "leaf_hashes": ["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    }],
+    "next_cursor": null,
+})))]
 pub(super) struct MessageList {
     messages: Vec<MessageView>,
+    /// Where the next page begins; null at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
 /// A message, with the text that passed.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Message)]
 struct MessageView {
+    #[schema(value_type = schema::MessageId)]
     message_id: MessageId,
+    #[schema(value_type = schema::SessionId)]
     session_id: SessionId,
+    #[schema(value_type = schema::Role)]
     role: Role,
+    /// Redacted where it was redacted, empty where it was blocked.
     content: String,
+    #[schema(value_type = schema::Time)]
     created_at: String,
+    /// How an answer ended; null for a message of the user's.
+    #[schema(required)]
     finish_reason: Option<String>,
+    /// Every governance result on the message.
+    #[schema(value_type = Vec<schema::LeafHash>)]
     leaf_hashes: Vec<String>,
 }
 
-/// `GET /v1/agents/{id}/messages`
+/// List the messages of a session, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/agents/{id}/messages",
+    tag = "Messages",
+    operation_id = "list_messages",
+    params(("id" = schema::AgentId, Path, description = "The agent's id."), ListParams),
+    responses((status = 200, description = "A page of messages.", body = MessageList)),
+)]
 pub(super) async fn list(
     State(app): State<App>,
     TheAgent(agent): TheAgent,

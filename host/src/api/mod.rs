@@ -6,6 +6,7 @@ mod agents;
 mod body;
 mod chat;
 mod cursor;
+mod docs;
 mod files;
 mod guard;
 mod health;
@@ -13,6 +14,7 @@ mod keys;
 mod layers;
 mod log;
 mod messages;
+mod openapi;
 mod params;
 mod problem;
 mod proofs;
@@ -36,6 +38,7 @@ use crate::tasks::Tasks;
 use crate::vault::Vault;
 use crate::verdicts::Verdicts;
 
+pub use openapi::text as openapi_text;
 pub use problem::{Code, Problem};
 pub use router::{admin_router, router};
 

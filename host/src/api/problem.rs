@@ -3,97 +3,87 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use gavel_store::StoreError;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::agent::{AgentError, FieldError};
 use crate::auth::{AccessError, Denied, KeyError, NewKeyFault};
 use crate::files::FileError;
 use crate::turn::{GovernanceResult, Refused};
 
-/// What went wrong, for machines. The names never change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// Malformed JSON, wrong types, unknown fields, parameters out of range.
-    InvalidRequest,
-    /// A policy refuses the configuration that it is given.
-    InvalidConfiguration,
-    /// No valid token.
-    Unauthorized,
-    /// Not with this token.
-    Forbidden,
-    /// The leaf hash is not this agent's, known or not.
-    ProofForbidden,
-    /// The installation allows no mode as lax as this.
-    ModeForbidden,
-    /// There is no such thing, or it is another's.
-    NotFound,
-    /// The path knows other methods.
-    MethodNotAllowed,
-    /// The agent has to be started first.
-    AgentNotRunning,
-    /// The agent has as many API keys as one may have.
-    TooManyApiKeys,
-    /// The body is too large.
-    PayloadTooLarge,
-    /// A file is larger than the limit.
-    FileTooLarge,
-    /// A policy does not let the file pass.
-    FileBlocked,
-    /// The file has no such range of bytes.
-    RangeNotSatisfiable,
-    /// The object store does not answer as it should.
-    StorageUnavailable,
-    /// The client stopped sending.
-    RequestTimeout,
-    /// The body is no JSON.
-    UnsupportedMediaType,
-    /// The path takes WebSockets alone.
-    UpgradeRequired,
-    /// A month's allowance is used up.
-    QuotaExceeded,
-    /// More requests than the minute allows.
-    RateLimited,
-    /// Every instance that it would need is taken.
-    Busy,
-    /// A fault of ours.
-    Internal,
-    /// The server is going down.
-    ShuttingDown,
-    /// It took too long.
-    Timeout,
+/// Makes the enum and its table of one list, so that neither lacks what the other has.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:ident;)+) => {
+        /// What went wrong, for machines. The names never change.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The code's name and the HTTP status that it goes with: the table of `docs/api.md`.
+            #[must_use]
+            pub fn entry(self) -> (&'static str, StatusCode) {
+                match self {
+                    $(Self::$variant => ($name, StatusCode::$status),)+
+                }
+            }
+        }
+    };
 }
 
-impl Code {
-    /// The code's name and the HTTP status that it goes with: the table of `docs/api.md`.
-    #[must_use]
-    pub fn entry(self) -> (&'static str, StatusCode) {
-        match self {
-            Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST),
-            Self::InvalidConfiguration => ("invalid_configuration", StatusCode::UNPROCESSABLE_ENTITY),
-            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED),
-            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
-            Self::ProofForbidden => ("proof_forbidden", StatusCode::FORBIDDEN),
-            Self::ModeForbidden => ("mode_forbidden", StatusCode::FORBIDDEN),
-            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
-            Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
-            Self::AgentNotRunning => ("agent_not_running", StatusCode::CONFLICT),
-            Self::TooManyApiKeys => ("too_many_api_keys", StatusCode::CONFLICT),
-            Self::PayloadTooLarge => ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::FileTooLarge => ("file_too_large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::FileBlocked => ("file_blocked", StatusCode::UNPROCESSABLE_ENTITY),
-            Self::RangeNotSatisfiable => ("range_not_satisfiable", StatusCode::RANGE_NOT_SATISFIABLE),
-            Self::StorageUnavailable => ("storage_unavailable", StatusCode::SERVICE_UNAVAILABLE),
-            Self::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT),
-            Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Self::UpgradeRequired => ("upgrade_required", StatusCode::UPGRADE_REQUIRED),
-            Self::QuotaExceeded => ("quota_exceeded", StatusCode::TOO_MANY_REQUESTS),
-            Self::RateLimited => ("rate_limited", StatusCode::TOO_MANY_REQUESTS),
-            Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE),
-            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
-            Self::ShuttingDown => ("shutting_down", StatusCode::SERVICE_UNAVAILABLE),
-            Self::Timeout => ("timeout", StatusCode::GATEWAY_TIMEOUT),
-        }
-    }
+codes! {
+    /// Malformed JSON, wrong types, unknown fields, parameters out of range.
+    InvalidRequest = "invalid_request", BAD_REQUEST;
+    /// A policy refuses the configuration that it is given.
+    InvalidConfiguration = "invalid_configuration", UNPROCESSABLE_ENTITY;
+    /// No valid token.
+    Unauthorized = "unauthorized", UNAUTHORIZED;
+    /// Not with this token.
+    Forbidden = "forbidden", FORBIDDEN;
+    /// The leaf hash is not this agent's, known or not.
+    ProofForbidden = "proof_forbidden", FORBIDDEN;
+    /// The installation allows no mode as lax as this.
+    ModeForbidden = "mode_forbidden", FORBIDDEN;
+    /// There is no such thing, or it is another's.
+    NotFound = "not_found", NOT_FOUND;
+    /// The path knows other methods.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    /// The agent has to be started first.
+    AgentNotRunning = "agent_not_running", CONFLICT;
+    /// The agent has as many API keys as one may have.
+    TooManyApiKeys = "too_many_api_keys", CONFLICT;
+    /// The body is too large.
+    PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE;
+    /// A file is larger than the limit.
+    FileTooLarge = "file_too_large", PAYLOAD_TOO_LARGE;
+    /// A policy does not let the file pass.
+    FileBlocked = "file_blocked", UNPROCESSABLE_ENTITY;
+    /// The file has no such range of bytes.
+    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE;
+    /// The object store does not answer as it should.
+    StorageUnavailable = "storage_unavailable", SERVICE_UNAVAILABLE;
+    /// The client stopped sending.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT;
+    /// The body is no JSON.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
+    /// The path takes WebSockets alone.
+    UpgradeRequired = "upgrade_required", UPGRADE_REQUIRED;
+    /// A month's allowance is used up.
+    QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS;
+    /// More requests than the minute allows.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS;
+    /// Every instance that it would need is taken.
+    Busy = "busy", SERVICE_UNAVAILABLE;
+    /// A fault of ours.
+    Internal = "internal", INTERNAL_SERVER_ERROR;
+    /// The server is going down.
+    ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE;
+    /// It took too long.
+    Timeout = "timeout", GATEWAY_TIMEOUT;
 }
 
 /// An error as the client sees it. `detail` holds no stack, path or secret.
@@ -159,34 +149,63 @@ impl Problem {
         self.code
     }
 
-    fn body(&self) -> Value {
+    fn body(&self) -> Body<'_> {
         let (code, status) = self.code.entry();
-        let mut body = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason().unwrap_or_default(),
-            "status": status.as_u16(),
-            "detail": self.detail,
-            "code": code,
-        });
-        if !self.errors.is_empty()
-            && let Some(body) = body.as_object_mut()
-        {
-            let errors = self.errors.iter().map(|e| json!({"pointer": e.pointer, "detail": e.detail}));
-            body.insert("errors".to_owned(), errors.collect());
+        Body {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: &self.detail,
+            code,
+            errors: self.errors.iter().map(|FieldError { pointer, detail }| Fault { pointer, detail }).collect(),
+            governance: &self.governance,
         }
-        if !self.governance.is_empty()
-            && let Some(body) = body.as_object_mut()
-        {
-            body.insert("governance".to_owned(), json!(self.governance));
-        }
-        body
     }
+}
+
+/// An error (RFC 9457). Its `code` is stable and for machines.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Body<'a> {
+    /// Always `about:blank`: `code` says more.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The answer's status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong, for people.
+    detail: &'a str,
+    /// What is wrong, for machines.
+    #[schema(schema_with = super::openapi::every_code)]
+    code: &'static str,
+    /// The fields that are at fault, where some are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault<'a>>,
+    /// The verdicts that refused it, where verdicts did.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    governance: &'a [GovernanceResult],
+}
+
+/// A field that is not acceptable.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FieldError)]
+struct Fault<'a> {
+    /// Where: a JSON pointer (RFC 6901) into the body, or the parameter's name behind a slash.
+    #[schema(example = "/model")]
+    pointer: &'a str,
+    /// What is wrong with it.
+    detail: &'a str,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (_, status) = self.code.entry();
-        let mut response = (status, self.body().to_string()).into_response();
+        // Texts and numbers always have a JSON form.
+        let body = serde_json::to_string(&self.body()).unwrap_or_default();
+        let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match self.code {
@@ -327,12 +346,18 @@ impl From<crate::vault::VaultError> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn shown(problem: &Problem) -> Value {
+        serde_json::to_value(problem.body()).unwrap()
+    }
 
     #[test]
     fn a_field_error_names_its_pointer() {
         let fault = FieldError { pointer: "/model".to_owned(), detail: "is too long".to_owned() };
-        let body = Problem::invalid(vec![fault]).body();
+        let body = shown(&Problem::invalid(vec![fault]));
         assert_eq!(
             body,
             json!({
@@ -353,7 +378,7 @@ mod tests {
     #[test]
     fn a_fault_of_ours_shows_nothing_of_itself() {
         let error = StoreError::Corrupt("row 7 of /secret/path".to_owned());
-        let body = Problem::from(error).body().to_string();
+        let body = shown(&Problem::from(error)).to_string();
         assert!(!body.contains("secret"), "{body}");
     }
 }

@@ -5,19 +5,26 @@ use axum::extract::{Path, State};
 use gavel_log::{Entry, Field, Hash, Opening, Proof, ProofAnswer, Record, record_hash};
 use gavel_store::{Agent, LeafRow};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::App;
 use super::guard::{TheAgent, TheCaller};
 use super::params::Params;
 use super::problem::{Code, Problem};
 use crate::agent::FieldError;
+use crate::schema;
 use crate::turn::Opening as StoredOpening;
 
 /// What a proof takes.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProofParams {
-    /// Fields to be shown in clear, separated by commas.
+    /// Fields to be shown in clear, separated by commas, to the agent's owner.
+    #[param(
+        pattern = "^(content|released|edits|subject)(,(content|released|edits|subject))*$",
+        example = "content,released"
+    )]
     opening: Option<String>,
 }
 
@@ -27,7 +34,24 @@ pub(super) fn leaf_hash(text: &str) -> Result<Hash, Problem> {
         .map_err(|_| Problem::new(Code::InvalidRequest, "a leaf hash is sha256: and 64 lower-case hex digits"))
 }
 
-/// `GET /v1/agents/{id}/proofs/{leaf_hash}`
+/// Prove one governance result.
+///
+/// The proof is made against the newest head and is checked offline: `gavel verify`.
+#[utoipa::path(
+    get,
+    path = "/v1/agents/{id}/proofs/{leaf_hash}",
+    tag = "Proofs",
+    operation_id = "show_proof",
+    params(
+        ("id" = schema::AgentId, Path, description = "The agent's id."),
+        ("leaf_hash" = schema::LeafHash, Path, description = "The leaf's hash."),
+        ProofParams,
+    ),
+    responses(
+        (status = 200, description = "The proof.", body = schema::ProofAnswer),
+        (status = 403, description = "The hash is not this agent's, known or not, or the opening is not for this token."),
+    ),
+)]
 pub(super) async fn show(
     State(app): State<App>,
     TheAgent(agent): TheAgent,

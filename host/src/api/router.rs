@@ -10,7 +10,9 @@ use tower_http::cors::{Any, CorsLayer};
 
 use super::guard::guard;
 use super::layers::{FILES, no_such_method, no_such_path, surround};
-use super::{App, admin, agents, chat, files, health, keys, log, messages, proofs, vault, verdicts, verify};
+use super::{
+    App, admin, agents, chat, docs, files, health, keys, log, messages, openapi, proofs, vault, verdicts, verify,
+};
 
 /// The public listener's routes.
 pub fn router(app: App) -> Router {
@@ -39,7 +41,11 @@ pub fn router(app: App) -> Router {
         .route("/log/tile/{*tile}", get(log::tile))
         .route("/verify/proof/{leaf_hash}", get(verify::proof))
         .layer(CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::HEAD]));
-    finished(health_routes().merge(agents).merge(log), app)
+    let documents = Router::new()
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(docs::page))
+        .route("/docs/{file}", get(docs::asset));
+    finished(health_routes().merge(agents).merge(log).merge(documents), app)
 }
 
 /// The admin listener's routes, for the operator alone.

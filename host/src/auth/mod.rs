@@ -14,6 +14,6 @@ pub use bootstrap::{BootstrapError, FirstUser, admin_token_file, ensure_first_us
 pub use caller::{Caller, Denied, KeyHolder};
 pub use credentials::{Credentials, Stay};
 pub use keys::{KeyError, NewKey, NewKeyFault};
-pub use rules::{Rule, rule_for};
+pub use rules::{Rule, routes, rule_for};
 pub use scope::Scope;
 pub use token::{Token, TokenError, TokenKind};

@@ -28,6 +28,9 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::GET, "/health", Rule::Open),
     (Method::GET, "/health/live", Rule::Open),
     (Method::GET, "/health/ready", Rule::Open),
+    (Method::GET, "/openapi.json", Rule::Open),
+    (Method::GET, "/docs", Rule::Open),
+    (Method::GET, "/docs/{file}", Rule::Open),
     (Method::GET, "/log/checkpoint", Rule::Open),
     (Method::GET, "/log/key", Rule::Open),
     (Method::GET, "/log/consistency", Rule::Open),
@@ -62,6 +65,11 @@ pub fn rule_for(method: &Method, path: &str) -> Option<Rule> {
     // A HEAD is answered by the route's GET, and so under its rule.
     let method = if method == Method::HEAD { &Method::GET } else { method };
     ROUTES.iter().find(|(known, route, _)| known == method && *route == path).map(|(_, _, rule)| *rule)
+}
+
+/// Every route with its rule.
+pub fn routes() -> impl Iterator<Item = (&'static Method, &'static str, Rule)> {
+    ROUTES.iter().map(|(method, path, rule)| (method, *path, *rule))
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// One thing that an agent's API key may do. What no scope names takes a user's token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +66,16 @@ impl Scope {
         Self::ALL.into_iter().find(|scope| scope.as_str() == name)
     }
 }
+
+impl PartialSchema for Scope {
+    fn schema() -> RefOr<Schema> {
+        let word = ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
+        let word = word.description(Some("One thing that an agent's API key may do."));
+        word.enum_values(Some(Self::ALL.map(Self::as_str))).build().into()
+    }
+}
+
+impl ToSchema for Scope {}
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

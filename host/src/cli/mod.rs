@@ -4,6 +4,7 @@
 
 mod config;
 mod demo;
+mod openapi;
 mod serve;
 mod verify;
 
@@ -38,6 +39,7 @@ enum Command {
     Demo(demo::Args),
     Verify(verify::Args),
     Config(config::Args),
+    Openapi(openapi::Args),
 }
 
 /// Why a command failed.
@@ -81,6 +83,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Demo(args) => demo::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Openapi(openapi::Args {}) => openapi::run(),
     }
 }
 

@@ -5,24 +5,33 @@ use gavel_log::record::{Enforcement, OnError};
 use gavel_store::{Binding, Release};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::schema;
 
 /// A policy bound to an agent.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Binding, examples(json!({"policy": "pii", "config": {"action": "redact"}, "enforcement": "enforce"})))]
 pub struct BindingSpec {
     /// The policy's name, `name@version` or `name@sha256:digest`.
+    #[schema(example = "pii")]
     pub policy: String,
     /// The policy's configuration, which its schema judges.
     #[serde(default)]
+    #[schema(value_type = Object)]
     pub config: Map<String, Value>,
     /// Whether its verdicts are obeyed.
     #[serde(default = "enforce")]
+    #[schema(value_type = schema::Enforcement)]
     pub enforcement: Enforcement,
     /// The stages at which it is asked; none for all that it can judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<schema::Stage>>)]
     pub stages: Option<Vec<Stage>>,
     /// What its failure does.
     #[serde(default)]
+    #[schema(value_type = schema::OnError)]
     pub on_error: OnError,
     /// When a judged answer is sent.
     #[serde(default)]
@@ -30,8 +39,9 @@ pub struct BindingSpec {
 }
 
 /// When a judged answer is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = Release)]
 pub enum ReleaseSpec {
     /// As it is cleared.
     #[default]

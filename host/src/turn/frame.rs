@@ -4,6 +4,9 @@ use gavel_log::judged::{Severity, Span, Stage};
 use gavel_log::record::{DecisionKind, Enforcement, Mode, PolicyError};
 use gavel_store::{FileId, MessageId};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::schema;
 
 /// Tokens of one turn, as the provider counted them; zeros where it did not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -103,28 +106,36 @@ pub enum Frame {
 }
 
 /// The verdicts on one stage of one message.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct GovernanceResult {
     /// The message that was judged; none for a file at its upload.
+    #[schema(required, value_type = Option<schema::MessageId>)]
     pub message_id: Option<MessageId>,
     /// The file that was judged, at its upload.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::FileId>)]
     pub file_id: Option<FileId>,
     /// The stage.
+    #[schema(value_type = schema::Stage)]
     pub stage: Stage,
     /// The agent's mode.
+    #[schema(value_type = schema::Mode)]
     pub mode: Mode,
     /// The enforcing bindings' combined decision.
+    #[schema(value_type = schema::Decision)]
     pub decision: DecisionKind,
     /// All bindings' combined decision.
+    #[schema(value_type = schema::Decision)]
     pub would: DecisionKind,
     /// Whether `decision` changed or stopped something.
     pub enforced: bool,
     /// Why, for `redact` and `block`.
+    #[schema(required)]
     pub reason: Option<Reason>,
     /// One for each policy asked.
     pub verdicts: Vec<VerdictView>,
     /// The leaf, as `sha256:<hex>`.
+    #[schema(value_type = schema::LeafHash)]
     pub leaf_hash: String,
     /// Its place in the log.
     pub leaf_index: u64,
@@ -137,7 +148,7 @@ pub struct GovernanceResult {
 }
 
 /// The policy and rule behind a decision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reason {
     /// The policy's name.
     pub policy: String,
@@ -148,7 +159,8 @@ pub struct Reason {
 }
 
 /// One policy's verdict.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Verdict)]
 pub struct VerdictView {
     /// The policy's name.
     pub policy: String,
@@ -157,27 +169,33 @@ pub struct VerdictView {
     /// Its component's digest, as `sha256:<hex>`.
     pub digest: String,
     /// What its binding does.
+    #[schema(value_type = schema::Enforcement)]
     pub enforcement: Enforcement,
     /// What it decided.
+    #[schema(value_type = schema::Decision)]
     pub decision: DecisionKind,
     /// What it found.
     pub findings: Vec<FindingView>,
     /// Why there is no verdict.
+    #[schema(required, value_type = Option<schema::PolicyError>)]
     pub error: Option<PolicyError>,
     /// How long it took, in microseconds.
     pub micros: u64,
 }
 
 /// One finding.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Finding)]
 pub struct FindingView {
     /// The rule's id.
     pub rule: String,
     /// The rule's sentence.
     pub summary: String,
     /// How grave.
+    #[schema(value_type = schema::Severity)]
     pub severity: Severity,
     /// Where, as `[start, end]` in UTF-8 bytes.
+    #[schema(required)]
     pub span: Option<[u32; 2]>,
     /// The plugin's free words, for the agent's owner alone.
     #[serde(skip_serializing_if = "Option::is_none")]

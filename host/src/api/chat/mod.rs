@@ -13,8 +13,24 @@ use gavel_store::AgentState;
 use super::App;
 use super::guard::{CHAT_PROTOCOL, TheAgent, TheCaller};
 use super::problem::{Code, Problem};
+use crate::schema;
 
-/// Opens a chat with a running agent.
+/// Open a chat.
+///
+/// A WebSocket (RFC 6455). Its frames are in the guide to the protocol, `docs/api.md`. Browsers, which cannot set headers
+/// here, offer the subprotocols `gavel.chat.v1` and `bearer.TOKEN`.
+#[utoipa::path(
+    get,
+    path = "/v1/agents/{id}/chat",
+    tag = "Chat",
+    operation_id = "chat",
+    params(("id" = schema::AgentId, Path, description = "The agent's id.")),
+    responses(
+        (status = 101, description = "The chat is open."),
+        (status = 409, description = "The agent is not running."),
+        (status = 426, description = "The request asks for no WebSocket."),
+    ),
+)]
 pub(super) async fn chat(
     State(app): State<App>,
     TheAgent(agent): TheAgent,

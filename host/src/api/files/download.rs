@@ -14,11 +14,41 @@ use super::super::guard::TheAgent;
 use super::super::problem::{Code, Problem};
 use super::file_id;
 use super::range::{Wanted, wanted};
+use crate::schema;
 
 /// Whatever a file holds: shown by a browser after all, it can do nothing.
 const HARMLESS: HeaderValue = HeaderValue::from_static("sandbox");
 
-/// `GET /v1/agents/{id}/files/{file_id}`
+/// Give a file's bytes.
+///
+/// Under the content type of its upload, for saving and not for showing.
+#[utoipa::path(
+    get,
+    path = "/v1/agents/{id}/files/{file_id}",
+    tag = "Files",
+    operation_id = "download_file",
+    params(
+        ("id" = schema::AgentId, Path, description = "The agent's id."),
+        ("file_id" = schema::FileId, Path, description = "The file's id."),
+        ("range" = Option<String>, Header, description = "One range of bytes (RFC 9110).", example = "bytes=0-1023"),
+        ("if-none-match" = Option<String>, Header, description = "ETags that the caller has."),
+        ("if-range" = Option<String>, Header, description = "The ETag of the file that the range is of."),
+    ),
+    responses(
+        (status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*", headers(
+            ("etag" = String, description = "The SHA-256 of the file, in quotes."),
+            ("content-disposition" = String, description = "`attachment`, with the file's name."),
+            ("accept-ranges" = String, description = "`bytes`."),
+        )),
+        (status = 206, description = "The range.", body = Vec<u8>, content_type = "*/*", headers(
+            ("content-range" = String, description = "Which bytes of how many."),
+        )),
+        (status = 304, description = "The caller has the file already."),
+        (status = 416, description = "The file has no such range.", headers(
+            ("content-range" = String, description = "Of how many bytes it is."),
+        )),
+    ),
+)]
 pub(in super::super) async fn show(
     State(app): State<App>,
     TheAgent(agent): TheAgent,

@@ -10,9 +10,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use gavel_store::{FileId, StoredFile};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-pub(super) use download::show;
-pub(super) use upload::create;
+pub(super) use download::{__path_show, show};
+pub(super) use upload::{__path_create, create};
 
 use super::App;
 use super::cursor;
@@ -20,15 +21,21 @@ use super::guard::TheAgent;
 use super::params::Params;
 use super::problem::Problem;
 use crate::clock::rfc3339_ms;
+use crate::schema;
 
 /// A file, without its bytes.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = File)]
 pub(super) struct FileView {
+    #[schema(value_type = schema::FileId)]
     file_id: FileId,
     filename: String,
     content_type: String,
+    /// Bytes.
     size: u64,
+    #[schema(value_type = schema::HexHash)]
     sha256: String,
+    #[schema(value_type = schema::Time)]
     created_at: String,
 }
 
@@ -46,21 +53,43 @@ impl From<StoredFile> for FileView {
 }
 
 /// What a list of files takes.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// Most elements of the page; 50 without it.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
+    /// The page before this one's `next_cursor`.
     cursor: Option<String>,
 }
 
 /// A page of files, oldest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({
+    "files": [{
+        "file_id": "file_01k6zv3mfe5x8q2r7t9w4y6b0n", "filename": "invoice.txt", "content_type": "text/plain",
+        "size": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "created_at": "2026-01-31T12:00:00.000Z",
+    }],
+    "next_cursor": null,
+})))]
 pub(super) struct FileList {
     files: Vec<FileView>,
+    /// Where the next page begins; null at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
-/// `GET /v1/agents/{id}/files`
+/// List an agent's files, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/agents/{id}/files",
+    tag = "Files",
+    operation_id = "list_files",
+    params(("id" = schema::AgentId, Path, description = "The agent's id."), ListParams),
+    responses((status = 200, description = "A page of files.", body = FileList)),
+)]
 pub(super) async fn list(
     State(app): State<App>,
     TheAgent(agent): TheAgent,
@@ -73,7 +102,18 @@ pub(super) async fn list(
     Ok(Answer(FileList { files: files.into_iter().map(FileView::from).collect(), next_cursor }))
 }
 
-/// `DELETE /v1/agents/{id}/files/{file_id}`
+/// Remove a file for good.
+#[utoipa::path(
+    delete,
+    path = "/v1/agents/{id}/files/{file_id}",
+    tag = "Files",
+    operation_id = "remove_file",
+    params(
+        ("id" = schema::AgentId, Path, description = "The agent's id."),
+        ("file_id" = schema::FileId, Path, description = "The file's id."),
+    ),
+    responses((status = 204, description = "The file is gone.")),
+)]
 pub(super) async fn remove(
     State(app): State<App>,
     TheAgent(agent): TheAgent,

@@ -1,0 +1,100 @@
+//! The API's own description, OpenAPI 3.1, from what stands beside the handlers.
+
+mod shared;
+
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::OpenApi;
+
+pub(super) use shared::every_code;
+
+use super::{agents, chat, docs, files, health, keys, log, messages, proofs, vault, verify};
+
+/// What the handlers say of themselves. What all of them share is added by [`shared::complete`].
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Gavel",
+        description = "A self-hosted platform for AI agents. Every answer goes through sandboxed policies, and every \
+                       verdict is a leaf of a signed Merkle log.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        agents::change,
+        agents::create,
+        agents::list,
+        agents::show,
+        agents::start,
+        agents::stop,
+        chat::chat,
+        docs::asset,
+        docs::page,
+        document,
+        files::create,
+        files::list,
+        files::remove,
+        files::show,
+        health::health,
+        health::live,
+        health::ready,
+        keys::give,
+        keys::list,
+        keys::revoke,
+        log::checkpoint,
+        log::consistency,
+        log::key,
+        log::tile,
+        messages::list,
+        proofs::show,
+        vault::list,
+        vault::put,
+        vault::remove,
+        verify::proof,
+    ),
+    tags(
+        (name = "Agents", description = "Made, changed, started and stopped."),
+        (name = "Chat", description = "Governed turns."),
+        (name = "Messages", description = "What was said, as far as it passed."),
+        (name = "Files", description = "What messages may name."),
+        (name = "API keys", description = "Tokens for one agent, with scopes."),
+        (name = "Vault", description = "The agent's own keys for its providers."),
+        (name = "Proofs", description = "What was decided, and that nobody changed it since."),
+        (name = "Log", description = "The public log, as C2SP tlog-tiles has it."),
+        (name = "Health", description = "How the server is."),
+        (name = "Reference", description = "This document, and a page that shows it."),
+    ),
+)]
+struct Handlers;
+
+/// The document, as it is served and checked in.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(text()));
+
+/// The document as text, in a stable order.
+#[must_use]
+pub fn text() -> String {
+    let mut document = Handlers::openapi();
+    shared::complete(&mut document);
+    // Texts, numbers and maps of them always have a JSON form.
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Give this document.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "Reference",
+    operation_id = "openapi",
+    responses((status = 200, description = "The API's description, OpenAPI 3.1.", body = Object,
+        example = json!({"openapi": "3.1.0", "info": {"title": "Gavel", "version": "0.1.0"}, "paths": {}}))),
+)]
+pub(super) async fn document() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], DOCUMENT.clone())
+}
+
+#[cfg(test)]
+mod tests;
