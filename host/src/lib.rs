@@ -3,6 +3,7 @@
 //! Data flows one way: edge ([`api`]) → [`agent`] → [`turn`] → sandbox → log → store. Nothing below knows of
 //! what is above it.
 
+pub mod admin_socket;
 pub mod agent;
 pub mod api;
 pub mod auth;

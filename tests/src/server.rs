@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStdout};
 use tokio::task::JoinHandle;
 
 use crate::command::{command, profile_directory};
-use crate::{PublicLog, Upstream, User, within};
+use crate::{PublicLog, Ran, Upstream, User, gavel_command, within};
 
 /// The key that the operator gave for the mock provider.
 pub const MOCK_KEY: &str = "sk-mock-0a1b2c3d4e5f";
@@ -113,6 +113,28 @@ impl GavelServer {
     pub fn admin(&self) -> User {
         let token = std::fs::read_to_string(self.data_dir().join("admin-token")).expect("the first user has a token");
         User::new(self.process.addr, Some(token.trim_end().to_owned()))
+    }
+
+    /// Runs a command of the operator's on this installation, whether or not the server runs.
+    ///
+    /// # Panics
+    /// When it cannot be run, or does not end in time.
+    pub async fn command(&self, args: &[&str]) -> Ran {
+        let (data, config) = (self.data_dir(), self.config_file());
+        let place =
+            ["--data-dir", &data.display().to_string(), "--config", &config.display().to_string()].map(str::to_owned);
+        let args: Vec<_> = args.iter().copied().chain(place.iter().map(String::as_str)).collect();
+        gavel_command(&args).await
+    }
+
+    /// Makes a user of this name; more of the command's arguments make an administrator or an auditor.
+    ///
+    /// # Panics
+    /// When the user is not made.
+    pub async fn new_user(&self, name: &str, more: &[&str]) -> User {
+        let made = self.command(&[&["user", "add", name], more].concat()).await;
+        assert_eq!(made.status, Some(0), "{made:?}");
+        self.bearer(made.out.trim_end())
     }
 
     /// Someone without a token.

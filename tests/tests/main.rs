@@ -34,5 +34,6 @@ mod sockets;
 mod splits;
 mod system_prompt;
 mod transparent;
+mod users;
 mod vault;
 mod verdicts;

@@ -8,6 +8,7 @@ mod keys;
 mod rules;
 mod scope;
 mod token;
+mod users;
 
 pub use access::{Access, AccessError};
 pub use bootstrap::{BootstrapError, FirstUser, admin_token_file, ensure_first_user};
@@ -17,3 +18,4 @@ pub use keys::{KeyError, NewKey, NewKeyFault};
 pub use rules::{Rule, routes, rule_for};
 pub use scope::Scope;
 pub use token::{Token, TokenError, TokenKind};
+pub use users::UserError;

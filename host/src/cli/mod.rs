@@ -5,7 +5,9 @@
 mod config;
 mod demo;
 mod openapi;
+mod operate;
 mod serve;
+mod user;
 mod verify;
 
 use std::ffi::OsString;
@@ -37,6 +39,7 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
+    User(user::Args),
     Verify(verify::Args),
     Config(config::Args),
     Openapi(openapi::Args),
@@ -81,6 +84,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::User(args) => user::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Openapi(openapi::Args {}) => openapi::run(),

@@ -2,8 +2,10 @@
 
 mod accept;
 mod log_identity;
+mod maintenance;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use gavel_log::SigningKey;
 use gavel_store::{Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
 
+use crate::admin_socket::{self, Operator, SOCKET_NAME};
 use crate::agent::{Agents, Conversations, OpenTurns};
 use crate::api::{self, App, Counters};
 use crate::auth::{Access, BootstrapError, FirstUser, ensure_first_user};
@@ -24,6 +27,7 @@ use crate::vault::{Vault, VaultError};
 use crate::verdicts::Verdicts;
 
 pub use log_identity::LogIdentityError;
+pub use maintenance::Maintenance;
 
 /// How long open turns may go on when the server goes down.
 const DRAIN_GRACE: Duration = Duration::from_secs(10);
@@ -60,6 +64,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("{0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    /// There is nothing to open.
+    #[error("{} holds no installation: `gavel serve` makes one", .0.display())]
+    NoInstallation(PathBuf),
     /// A part of the start panicked.
     #[error("a part of the server failed to start")]
     BrokenOff(#[from] tokio::task::JoinError),
@@ -124,7 +131,12 @@ impl Server {
             counters: Arc::<Counters>::default(),
             started,
         };
+        let operator = Operator::new(app.access.clone());
         let (addr, admin_addr) = listen(app).await?;
+        // The API is worth more than the commands: a path that is too long for a socket stops no server.
+        if let Err(error) = admin_socket::listen(&data, operator, &tasks) {
+            tracing::warn!(%error, "{} cannot be made: commands will not reach this server", SOCKET_NAME);
+        }
         tracing::info!(%addr, %admin_addr, "accepting requests");
         Ok(Self { addr, admin_addr, first_user, plugins, store, open_turns, tasks })
     }
@@ -161,10 +173,7 @@ impl Server {
         if !self.tasks.close(CLOSE_GRACE).await {
             tracing::warn!("some connections did not close in time");
         }
-        let store = self.store.clone();
-        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
-            tracing::error!("the store did not close cleanly");
-        }
+        close_store(self.store.clone()).await;
     }
 }
 
@@ -188,6 +197,12 @@ async fn open_store(config: &Config, data: &DataDir, signer: SigningKey) -> Resu
     let options = StoreOptions { cache_bytes: config.store.cache_mib << 20, ..StoreOptions::default() };
     let path = data.path().to_owned();
     Ok(tokio::task::spawn_blocking(move || Store::open(&path, signer, options)).await??)
+}
+
+async fn close_store(store: Store) {
+    if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+        tracing::error!("the store did not close cleanly");
+    }
 }
 
 async fn listen(app: App) -> Result<(SocketAddr, SocketAddr), StartError> {

@@ -1,0 +1,108 @@
+//! The operator's commands to a running server, over `admin.sock` in its data directory.
+//!
+//! A command of the command line is a [`Request`]. [`ask`] carries it to the server that runs on the data directory, or
+//! says that none does; then the command line opens the store itself and lets an [`Operator`] of its own carry it out. So
+//! there is one implementation of each command, and the socket only carries it.
+//!
+//! To add one: a variant of [`Request`] and of [`Answer`], and its arm in [`Operator::carry_out`].
+//!
+//! On the wire a request is one line of JSON, and so is its answer; then the connection ends. The socket belongs to the user
+//! that the server runs as, mode 0600, and the server asks the kernel who is at the other end.
+
+mod client;
+mod listener;
+mod operator;
+
+use gavel_store::{User, UserId, UserRole};
+use serde::{Deserialize, Serialize};
+
+pub use client::{AskError, ask};
+pub(crate) use listener::listen;
+pub use operator::Operator;
+
+/// The socket's name in the data directory.
+pub const SOCKET_NAME: &str = "admin.sock";
+/// Most bytes of a request's line.
+const MAX_REQUEST_BYTES: usize = 64 * 1024;
+/// Most bytes of an answer's line.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// What an operator wants.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// A new user with a token. Answered by [`Answer::Token`].
+    AddUser {
+        /// A name that nobody has.
+        name: UserId,
+        /// What the user may see and do.
+        role: UserRole,
+    },
+    /// Another token for a user; the old one ends. Answered by [`Answer::Token`].
+    RenewUser {
+        /// The user's name.
+        name: UserId,
+    },
+    /// All users. Answered by [`Answer::Users`].
+    ListUsers {},
+    /// The end of a user's token, and of the keys of the user's agents. Answered by [`Answer::Done`].
+    RevokeUser {
+        /// The user's name.
+        name: UserId,
+    },
+}
+
+/// What became of it. It may hold a secret, so it has no `Debug`.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Answer {
+    /// A user with a new token, which is shown this once.
+    Token {
+        /// The user.
+        user: UserSummary,
+        /// The token.
+        token: String,
+    },
+    /// All users, by name.
+    Users {
+        /// They.
+        users: Vec<UserSummary>,
+    },
+    /// It is done.
+    Done {},
+    /// It cannot be done as things are, and nothing was changed.
+    Refused {
+        /// Why, in words.
+        reason: String,
+    },
+    /// Doing it failed.
+    Failed {
+        /// What failed, in words.
+        reason: String,
+    },
+}
+
+/// A user as an operator sees them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserSummary {
+    /// The name.
+    pub name: UserId,
+    /// What the user may see and do.
+    pub role: UserRole,
+    /// Whether the user has a token; not after a revocation.
+    pub active: bool,
+    /// When the user was made, as RFC 3339.
+    pub created_at: String,
+}
+
+impl From<User> for UserSummary {
+    fn from(user: User) -> Self {
+        Self {
+            name: user.id,
+            role: user.role,
+            active: user.token_hash.is_some(),
+            created_at: crate::clock::rfc3339_ms(user.created_at),
+        }
+    }
+}
