@@ -7,7 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-wasip2";
-const PLUGINS: [&str; 4] = ["gavel-policy-pii", "gavel-policy-secrets", "gavel-provider-demo", "gavel-provider-openai"];
+const PLUGINS: [&str; 5] = [
+    "gavel-policy-pii",
+    "gavel-policy-secrets",
+    "gavel-provider-demo",
+    "gavel-provider-openai",
+    "gavel-provider-workers-ai",
+];
 
 fn main() {
     let host = PathBuf::from(env("CARGO_MANIFEST_DIR"));

@@ -72,6 +72,18 @@ impl Script {
         Self::begins(deltas).finishes(finish_reason)
     }
 
+    /// An answer in these deltas as Cloudflare Workers AI streams it, padding and all; `whole` or without its end.
+    pub fn says_as_cloudflare<S: Into<String>>(deltas: impl IntoIterator<Item = S>, whole: bool) -> Self {
+        let chunk = |delta: S| json!({"response": delta.into(), "p": "abdefghijklmnopqrstuvwxyz"});
+        let deltas = deltas.into_iter().map(|delta| event(&chunk(delta)));
+        let total = USAGE.0 + USAGE.1;
+        let usage = json!({"prompt_tokens": USAGE.0, "completion_tokens": USAGE.1, "total_tokens": total});
+        let end = format!("{}data: [DONE]\n\n", event(&json!({"response": "", "usage": usage})));
+        let events = deltas.chain(whole.then_some(end));
+        let steps = events.map(|event| Step::Delta(event.into())).collect();
+        Self { steps, ..Self::streams([]) }
+    }
+
     /// A call of a tool, which nobody offered.
     #[must_use]
     pub fn calls_a_tool() -> Self {

@@ -1,4 +1,4 @@
-//! A model provider that does what a test tells it to, over HTTP as `OpenAI` has it.
+//! A model provider that does what a test tells it to, over HTTP as `OpenAI` and Cloudflare have it.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Response};
+use axum::http::{HeaderMap, Response, Uri};
 use axum::routing::post;
 use axum::serve::ListenerExt;
 use serde_json::Value;
@@ -20,6 +20,8 @@ use crate::{Script, within};
 /// A request that the provider got.
 #[derive(Clone, Debug)]
 pub struct Received {
+    /// The path that it was sent to.
+    pub path: String,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body.
@@ -73,7 +75,10 @@ impl Upstream {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("a bound port");
-        let router = Router::new().route("/v1/chat/completions", post(reply)).with_state(stage.clone());
+        let router = Router::new()
+            .route("/v1/chat/completions", post(reply))
+            .route("/client/v4/accounts/{account}/ai/run/{*model}", post(reply))
+            .with_state(stage.clone());
         let serving = tokio::spawn(async move {
             // It ends with its task.
             // Without delay, or the kernel holds small deltas back for 40 ms.
@@ -149,9 +154,9 @@ impl Drop for Upstream {
     }
 }
 
-async fn reply(State(stage): State<Arc<Stage>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+async fn reply(State(stage): State<Arc<Stage>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    lock(&stage.received).push(Received { headers, body });
+    lock(&stage.received).push(Received { path: uri.path().to_owned(), headers, body });
     stage.counts.send_modify(|counts| counts.received += 1);
     let script = lock(&stage.next).pop_front();
     let script = script.unwrap_or_else(|| lock(&stage.standing).clone());

@@ -172,7 +172,7 @@ async fn that_is_at_a_private_address_without_the_operators_leave() {
 #[tokio::test]
 async fn that_no_plugin_serves() {
     let (_server, _upstream, alice) = gavel_with("").await;
-    let agent = alice.starts(json!({"model_provider": "workers-ai"})).await;
+    let agent = alice.starts(json!({"model_provider": "gemini"})).await;
     let mut chat = alice.chat(&agent).await;
     let turn = chat.say("Hello").await;
     assert_eq!((turn.shape().len(), &turn.error["code"]), (1, &json!("provider_unavailable")));

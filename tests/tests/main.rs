@@ -37,3 +37,4 @@ mod transparent;
 mod users;
 mod vault;
 mod verdicts;
+mod workers_ai;

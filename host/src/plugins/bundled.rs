@@ -17,5 +17,8 @@ pub(crate) const POLICIES: [Bundled; 2] =
     [bundled!("pii", "gavel_policy_pii"), bundled!("secrets", "gavel_policy_secrets")];
 
 /// The providers. A provider's grants are what its manifest asks for: the binary vouches for these.
-pub(crate) const PROVIDERS: [Bundled; 2] =
-    [bundled!("demo", "gavel_provider_demo"), bundled!("openai", "gavel_provider_openai")];
+pub(crate) const PROVIDERS: [Bundled; 3] = [
+    bundled!("demo", "gavel_provider_demo"),
+    bundled!("openai", "gavel_provider_openai"),
+    bundled!("workers-ai", "gavel_provider_workers_ai"),
+];

@@ -1,13 +1,13 @@
 //! The provider itself: what a component of this crate exports.
 
+use gavel_provider_completions::http::Response;
+use gavel_provider_completions::{chunk, http};
 use gavel_sdk::provider::{Completion, Credential, Error, Manifest, Model, Provider, Request, Sink};
 
 use crate::config::{Config, SCHEMA};
-use crate::http::{Response, send};
-use crate::{answer, models, request, status};
+use crate::{models, request};
 
-/// Most bytes of an error's body that are looked at, and of a list of models.
-const ERROR_BYTES: usize = 64 << 10;
+/// Most bytes of a list of models.
 const LIST_BYTES: usize = 4 << 20;
 
 struct OpenAi {
@@ -35,29 +35,25 @@ impl Provider for OpenAi {
     }
 
     fn models(&self) -> Result<Vec<Model>, Error> {
-        let response = succeeded(send(&self.config, "/models", None)?)?;
+        let response = self.send("/models", None)?;
         models::parse(&response.beginning(LIST_BYTES))
     }
 
     fn chat(&self, request: Request, sink: &mut Sink<'_>) -> Result<Completion, Error> {
         let body = request::body(&self.config, &request)?;
         drop(request);
-        let response = succeeded(send(&self.config, "/chat/completions", Some(&body))?)?;
+        let response = self.send("/chat/completions", Some(&body))?;
         drop(body);
-        let whole = response.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
-        let read = || response.read();
-        let completion = if whole { answer::whole(read, sink) } else { answer::stream(read, sink) }?;
-        response.read_out();
-        Ok(completion)
+        response.completion(chunk::parse, sink)
     }
 }
 
-fn succeeded(response: Response) -> Result<Response, Error> {
-    if (200..300).contains(&response.status()) {
-        return Ok(response);
+impl OpenAi {
+    fn send(&self, path: &str, body: Option<&[u8]>) -> Result<Response, Error> {
+        let organization =
+            self.config.organization.as_deref().map(|organization| ("openai-organization", organization));
+        http::send(&self.config.base, path, organization.as_slice(), body)?.succeeded()
     }
-    let body = response.beginning(ERROR_BYTES);
-    Err(status::error(response.status(), |name| response.header(name), &body))
 }
 
 gavel_sdk::export_provider!(OpenAi);

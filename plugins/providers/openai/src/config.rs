@@ -1,5 +1,6 @@
 //! The operator's configuration.
 
+use gavel_provider_completions::base_url::BaseUrl;
 use serde::Deserialize;
 
 /// Where OpenAI itself answers.
@@ -42,36 +43,20 @@ fn openai() -> String {
 /// Where requests go.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Config {
-    /// `https` rather than `http`.
-    pub(crate) secure: bool,
-    /// Host and port.
-    pub(crate) authority: String,
-    /// What stands before `/chat/completions`; no slash at its end.
-    pub(crate) path: String,
+    /// What stands before `/chat/completions`.
+    pub(crate) base: BaseUrl,
     pub(crate) organization: Option<String>,
 }
 
 impl Config {
     pub(crate) fn parse(json: &str) -> Result<Self, String> {
         let written: Written = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        let url = written.base_url.as_str();
-        let (secure, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-            (Some(rest), _) => (true, rest),
-            (_, Some(rest)) => (false, rest),
-            _ => return Err("base_url must begin with https:// or http://".into()),
-        };
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if authority.is_empty() || rest.contains(['@', '?', '#']) || rest.contains(char::is_whitespace) {
-            return Err("base_url must be scheme, host and path alone".into());
-        }
-        let path = path.trim_end_matches('/');
-        let path = if path.is_empty() { String::new() } else { format!("/{path}") };
-        Ok(Self { secure, authority: authority.to_owned(), path, organization: written.organization })
+        Ok(Self { base: BaseUrl::parse(&written.base_url)?, organization: written.organization })
     }
 
     /// Whether OpenAI itself is asked: it knows fields that others do not.
     pub(crate) fn is_openai(&self) -> bool {
-        self.authority.eq_ignore_ascii_case(OPENAI_HOST)
+        self.base.authority.eq_ignore_ascii_case(OPENAI_HOST)
     }
 }
 
@@ -82,24 +67,16 @@ mod tests {
     #[test]
     fn the_default_is_openai() {
         let config = Config::parse("{}").unwrap();
-        assert!(config.is_openai() && config.secure);
-        assert_eq!(config.path, "/v1");
+        assert!(config.is_openai() && config.base.secure);
+        assert_eq!(config.base.path, "/v1");
         let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
         assert_eq!(schema["properties"]["base_url"]["default"], openai());
     }
 
     #[test]
-    fn a_base_url_is_taken_apart() {
-        let config = Config::parse(r#"{"base_url":"http://127.0.0.1:11434/api/v1/","organization":"org-1"}"#).unwrap();
-        assert_eq!(
-            (config.secure, config.authority.as_str(), config.path.as_str()),
-            (false, "127.0.0.1:11434", "/api/v1")
-        );
-        assert_eq!(Config::parse(r#"{"base_url":"http://h"}"#).unwrap().path, "");
-        for url in ["h/v1", "ftp://h", "https://", "https:///v1", "https://u@h/v1", "https://h/v1?a=b", "https://h/ v1"]
-        {
-            assert!(Config::parse(&format!(r#"{{"base_url":"{url}"}}"#)).is_err(), "{url}");
-        }
+    fn what_is_written_wrongly_is_refused() {
+        assert_eq!(Config::parse(r#"{"organization":"org-1"}"#).unwrap().organization.as_deref(), Some("org-1"));
+        assert!(Config::parse(r#"{"base_url":"h/v1"}"#).is_err());
         assert!(Config::parse(r#"{"key":"sk-1"}"#).is_err());
     }
 }

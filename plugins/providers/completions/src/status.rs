@@ -7,7 +7,7 @@ use serde_json::Value;
 const MAX_WORDS: usize = 512;
 
 /// The error for a status other than 2xx, with the upstream's words. `header` looks a response header up.
-pub(crate) fn error(status: u16, header: impl Fn(&str) -> Option<String>, body: &[u8]) -> Error {
+pub fn error(status: u16, header: impl Fn(&str) -> Option<String>, body: &[u8]) -> Error {
     let why = words(status, body);
     match status {
         401 | 403 => Error::Unauthorized(why),
@@ -34,8 +34,9 @@ fn words(status: u16, body: &[u8]) -> String {
 }
 
 /// The message of an error object in any of the shapes that are about.
-pub(crate) fn message(body: &Value) -> Option<String> {
-    let shapes = ["/error/message", "/message", "/detail", "/error"];
+#[must_use]
+pub fn message(body: &Value) -> Option<String> {
+    let shapes = ["/error/message", "/errors/0/message", "/message", "/detail", "/error"];
     let said = shapes.iter().find_map(|shape| body.pointer(shape)?.as_str())?;
     Some(said.chars().take(MAX_WORDS).collect())
 }

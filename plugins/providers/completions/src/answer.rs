@@ -15,6 +15,9 @@ const MAX_ARGUMENTS_BYTES: usize = 192 << 10;
 /// Most bytes of an answer that does not stream.
 const MAX_WHOLE_BYTES: usize = 8 << 20;
 
+/// Reads one event's data, or a whole answer: none if it is no such thing.
+pub type Parse = fn(&str) -> Option<Chunk>;
+
 /// What stopped the reading of a stream.
 #[derive(Debug)]
 enum Halt {
@@ -59,14 +62,18 @@ struct Held {
 }
 
 /// Reads a stream of events to its end, sending what comes; `read` gives none at the end of the body.
-pub(crate) fn stream(
+///
+/// # Errors
+/// As the upstream failed, or the sink's.
+pub fn stream(
     mut read: impl FnMut() -> Result<Option<Vec<u8>>, String>,
+    parse: Parse,
     sink: &mut Sink<'_>,
 ) -> Result<Completion, Error> {
     let mut answer = Answer::default();
     let mut parser = Parser::default();
     let halt = loop {
-        let mut event = |data: &str| answer.event(data, sink);
+        let mut event = |data: &str| answer.event(data, parse, sink);
         match read() {
             Ok(Some(bytes)) => {
                 let read = parser.push(&bytes, &mut event);
@@ -82,8 +89,12 @@ pub(crate) fn stream(
 }
 
 /// Reads an answer of a server that does not stream.
-pub(crate) fn whole(
+///
+/// # Errors
+/// As the upstream failed, or the sink's.
+pub fn whole(
     mut read: impl FnMut() -> Result<Option<Vec<u8>>, String>,
+    parse: Parse,
     sink: &mut Sink<'_>,
 ) -> Result<Completion, Error> {
     let mut body = Vec::new();
@@ -95,12 +106,12 @@ pub(crate) fn whole(
     }
     let text = String::from_utf8_lossy(&body);
     let mut answer = Answer::default();
-    let halt = answer.event(&text, sink).err().unwrap_or(Halt::Rubbish("the answer has no end".into()));
+    let halt = answer.event(&text, parse, sink).err().unwrap_or(Halt::Rubbish("the answer has no end".into()));
     answer.end(halt, sink)
 }
 
 impl Answer {
-    fn event(&mut self, data: &str, sink: &mut Sink<'_>) -> Result<(), Halt> {
+    fn event(&mut self, data: &str, parse: Parse, sink: &mut Sink<'_>) -> Result<(), Halt> {
         let data = data.trim();
         if data == "[DONE]" {
             return Err(Halt::Done);
@@ -108,8 +119,7 @@ impl Answer {
         if data.is_empty() {
             return Ok(());
         }
-        let chunk: Chunk =
-            serde_json::from_str(data).map_err(|_| Halt::Rubbish("what came is no chat completion".into()))?;
+        let chunk = parse(data).ok_or_else(|| Halt::Rubbish("what came is no chat completion".into()))?;
         if let Some(error) = chunk.error {
             let error = serde_json::json!({ "error": error });
             return Err(Halt::Rubbish(message(&error).unwrap_or_else(|| "the upstream failed".into())));
@@ -161,7 +171,7 @@ impl Answer {
     }
 
     fn call_piece(&mut self, position: usize, piece: CallPiece) -> Result<(), Halt> {
-        let index = piece.index.unwrap_or(position);
+        let index = if piece.whole { self.calls.len() } else { piece.index.unwrap_or(position) };
         if index >= MAX_CALLS {
             return Err(Halt::Rubbish("too many tool calls".into()));
         }
@@ -195,7 +205,7 @@ impl Answer {
             (Halt::Rubbish(why), None) if self.began => return Err(Error::Interrupted(why)),
             (Halt::Rubbish(why), None) => return Err(Error::Unavailable(why)),
             (Halt::Done | Halt::Rubbish(_), Some(finish)) => finish,
-            (Halt::Done, None) if self.calls.is_empty() => FinishReason::Stop,
+            (Halt::Done, None) if self.calls.iter().all(|call| call.name.is_empty()) => FinishReason::Stop,
             (Halt::Done, None) => FinishReason::ToolCalls,
         };
         let calls = std::mem::take(&mut self.calls).into_iter().enumerate();

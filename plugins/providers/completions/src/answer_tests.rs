@@ -2,6 +2,7 @@ use gavel_sdk::provider::Closed;
 use proptest::prelude::*;
 
 use super::*;
+use crate::chunk::parse;
 
 const HELLO: &str = concat!(
     "data: {\"model\":\"m-1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
@@ -22,7 +23,7 @@ fn read_pieces(pieces: &[&[u8]]) -> (Vec<Delta>, Result<Completion, Error>) {
         sent.push(delta);
         Ok(())
     };
-    let result = stream(|| Ok(pieces.next().map(|piece| piece.to_vec())), &mut Sink::new(&mut keep));
+    let result = stream(|| Ok(pieces.next().map(|piece| piece.to_vec())), parse, &mut Sink::new(&mut keep));
     (sent, result)
 }
 
@@ -114,6 +115,7 @@ fn a_reader_that_went_away_ends_the_reading() {
             reads += 1;
             Ok(Some(HELLO.as_bytes().to_vec()))
         },
+        parse,
         &mut Sink::new(&mut gone),
     );
     assert_eq!((result, reads), (Err(Error::Cancelled), 1));
@@ -128,7 +130,7 @@ fn an_answer_that_does_not_stream() {
         sent.push(delta);
         Ok(())
     };
-    let result = whole(|| Ok(pieces.next().map(<[u8]>::to_vec)), &mut Sink::new(&mut keep));
+    let result = whole(|| Ok(pieces.next().map(<[u8]>::to_vec)), parse, &mut Sink::new(&mut keep));
     assert_eq!(result.unwrap().finish_reason, FinishReason::Stop);
     assert_eq!(sent, [text("Hello")]);
 }

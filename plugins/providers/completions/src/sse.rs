@@ -5,7 +5,7 @@ const MAX_EVENT_BYTES: usize = 1 << 20;
 
 /// Takes bytes as they come and gives the data of each event.
 #[derive(Debug, Default)]
-pub(crate) struct Parser {
+pub struct Parser {
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
     /// The data lines of the event under way, each ended by a line feed.
@@ -18,11 +18,14 @@ pub(crate) struct Parser {
 
 /// An event is larger than 1 MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLarge;
+pub struct TooLarge;
 
 impl Parser {
     /// Takes some bytes and calls `event` with the data of each event that they complete.
-    pub(crate) fn push<E: From<TooLarge>>(
+    ///
+    /// # Errors
+    /// What `event` gives, or [`TooLarge`].
+    pub fn push<E: From<TooLarge>>(
         &mut self,
         mut bytes: &[u8],
         event: &mut impl FnMut(&str) -> Result<(), E>,
@@ -50,7 +53,10 @@ impl Parser {
     }
 
     /// The data of an event that the stream's end cut short: a courtesy to servers that leave the last blank line out.
-    pub(crate) fn finish<E: From<TooLarge>>(mut self, event: &mut impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+    ///
+    /// # Errors
+    /// What `event` gives.
+    pub fn finish<E: From<TooLarge>>(mut self, event: &mut impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
         let line = std::mem::take(&mut self.line);
         if !line.is_empty() {
             self.line_ended(&line, event)?;

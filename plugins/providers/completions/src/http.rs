@@ -1,6 +1,6 @@
 //! One exchange over `wasi:http`. The host checks the origin, adds the credential and keeps the time limits.
 
-use gavel_sdk::provider::Error;
+use gavel_sdk::provider::{Completion, Error, Sink};
 use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{
@@ -10,33 +10,41 @@ use wasip2::http::types::{
 use wasip2::io::poll::poll;
 use wasip2::io::streams::{InputStream, StreamError};
 
-use crate::config::Config;
+use crate::answer::{self, Parse};
+use crate::base_url::BaseUrl;
+use crate::status;
 
+/// Most bytes of an error's body that are looked at.
+const ERROR_BYTES: usize = 64 << 10;
 /// Most bytes of one read.
 const READ_BYTES: u64 = 64 << 10;
 /// How long an answer that is over is read on to its body's end, in nanoseconds: then the connection can serve again.
 const EPILOGUE_NS: u64 = 20_000_000;
 
 /// A response whose body has not been read.
-pub(crate) struct Response {
+#[derive(Debug)]
+pub struct Response {
     head: IncomingResponse,
     // Fields are dropped in order: the stream is a child of the body.
     stream: InputStream,
     _body: IncomingBody,
 }
 
-/// Sends a request to `{base_url}{path}`: a POST of JSON where there is a body, else a GET.
-pub(crate) fn send(config: &Config, path: &str, body: Option<&[u8]>) -> Result<Response, Error> {
-    let request = OutgoingRequest::new(headers(config, body)?);
+/// Sends a request to `{base_url}{path}`: a POST of JSON where there is a body, else a GET. `more` are headers besides.
+///
+/// # Errors
+/// When no response comes.
+pub fn send(base: &BaseUrl, path: &str, more: &[(&str, &str)], body: Option<&[u8]>) -> Result<Response, Error> {
+    let request = OutgoingRequest::new(headers(more, body)?);
     let (scheme, method) = (
-        if config.secure { Scheme::Https } else { Scheme::Http },
+        if base.secure { Scheme::Https } else { Scheme::Http },
         if body.is_some() { Method::Post } else { Method::Get },
     );
     let set = request
         .set_method(&method)
         .and_then(|()| request.set_scheme(Some(&scheme)))
-        .and_then(|()| request.set_authority(Some(&config.authority)))
-        .and_then(|()| request.set_path_with_query(Some(&format!("{}{path}", config.path))));
+        .and_then(|()| request.set_authority(Some(&base.authority)))
+        .and_then(|()| request.set_path_with_query(Some(&format!("{}{path}", base.path))));
     set.map_err(|()| Error::InvalidRequest("base_url is no URL to send to".into()))?;
     let outgoing = body.map(|body| (request.body(), body));
     let answer = handle(request, None).map_err(|error| failed(&error))?;
@@ -52,15 +60,13 @@ pub(crate) fn send(config: &Config, path: &str, body: Option<&[u8]>) -> Result<R
     Ok(Response { head, stream, _body: body })
 }
 
-fn headers(config: &Config, body: Option<&[u8]>) -> Result<Fields, Error> {
+fn headers(more: &[(&str, &str)], body: Option<&[u8]>) -> Result<Fields, Error> {
     let mut headers = vec![("accept".to_owned(), b"text/event-stream, application/json".to_vec())];
     if let Some(body) = body {
         headers.push(("content-type".to_owned(), b"application/json".to_vec()));
         headers.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
     }
-    if let Some(organization) = &config.organization {
-        headers.push(("openai-organization".to_owned(), organization.clone().into_bytes()));
-    }
+    headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
     Fields::from_list(&headers).map_err(|error| Error::InvalidRequest(format!("a header is refused: {error:?}")))
 }
 
@@ -95,18 +101,39 @@ fn failed(error: &ErrorCode) -> Error {
 }
 
 impl Response {
-    pub(crate) fn status(&self) -> u16 {
-        self.head.status()
+    /// The response itself if its status says success.
+    ///
+    /// # Errors
+    /// What another status means, with the upstream's words.
+    pub fn succeeded(self) -> Result<Self, Error> {
+        let status = self.head.status();
+        if (200..300).contains(&status) {
+            return Ok(self);
+        }
+        let body = self.beginning(ERROR_BYTES);
+        Err(status::error(status, |name| self.header(name), &body))
+    }
+
+    /// Reads the answer, a stream of events or a JSON document, and sends what comes.
+    ///
+    /// # Errors
+    /// As the upstream failed, or the sink's.
+    pub fn completion(self, parse: Parse, sink: &mut Sink<'_>) -> Result<Completion, Error> {
+        let whole = self.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
+        let read = || self.read();
+        let completion = if whole { answer::whole(read, parse, sink) } else { answer::stream(read, parse, sink) }?;
+        self.read_out();
+        Ok(completion)
     }
 
     /// The first value of a header, if it is text.
-    pub(crate) fn header(&self, name: &str) -> Option<String> {
+    fn header(&self, name: &str) -> Option<String> {
         let value = self.head.headers().get(name).into_iter().next()?;
         String::from_utf8(value).ok()
     }
 
     /// The next bytes of the body, waiting for them; none at its end.
-    pub(crate) fn read(&self) -> Result<Option<Vec<u8>>, String> {
+    fn read(&self) -> Result<Option<Vec<u8>>, String> {
         match self.stream.blocking_read(READ_BYTES) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(StreamError::Closed) => Ok(None),
@@ -115,7 +142,8 @@ impl Response {
     }
 
     /// The body's beginning, at most so many bytes and what one read gives more; what broke off is left out.
-    pub(crate) fn beginning(&self, most: usize) -> Vec<u8> {
+    #[must_use]
+    pub fn beginning(&self, most: usize) -> Vec<u8> {
         let mut body = Vec::new();
         while body.len() < most {
             let Ok(Some(bytes)) = self.read() else { break };
@@ -125,7 +153,7 @@ impl Response {
     }
 
     /// Reads on to the body's end if it comes soon.
-    pub(crate) fn read_out(self) {
+    fn read_out(self) {
         let late = subscribe_duration(EPILOGUE_NS);
         let more = self.stream.subscribe();
         while !poll(&[&more, &late]).contains(&1) {
