@@ -79,6 +79,17 @@ impl Chat {
         self.send(json!({"type": "message", "message_id": id, "content": content})).await;
     }
 
+    /// Says something with files, and hears the whole turn.
+    ///
+    /// # Panics
+    /// When the turn does not end in time.
+    pub async fn say_with(&mut self, content: &str, files: &[&Value]) -> Turn {
+        let id = message_id();
+        let files: Vec<&Value> = files.iter().map(|file| &file["file_id"]).collect();
+        self.send(json!({"type": "message", "message_id": id, "content": content, "files": files})).await;
+        self.turn(&id).await
+    }
+
     /// Asks for a turn's frames from the start.
     ///
     /// # Panics

@@ -22,7 +22,15 @@ pub struct Ran {
 /// # Panics
 /// When it cannot be run, or does not end in time.
 pub async fn gavel_command(args: &[&str]) -> Ran {
-    let output = command().args(args).output();
+    gavel_command_in(&[], args).await
+}
+
+/// Runs `gavel` in an environment of these variables alone.
+///
+/// # Panics
+/// When it cannot be run, or does not end in time.
+pub async fn gavel_command_in(environment: &[(&str, &str)], args: &[&str]) -> Ran {
+    let output = command().envs(environment.iter().copied()).args(args).output();
     let output = within("a command's end", output).await.expect("the command runs");
     Ran {
         status: output.status.code(),

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 pub use answer::Answer;
 pub use chat::{Chat, Heard};
-pub use command::{Ran, gavel_command};
+pub use command::{Ran, gavel_command, gavel_command_in};
 pub use form::Form;
 pub use public_log::PublicLog;
 pub use script::{Pace, Script};

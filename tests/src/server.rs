@@ -29,13 +29,15 @@ pub struct Setup {
     upstream: SocketAddr,
     log_level: String,
     toml: String,
+    environment: Vec<(String, String)>,
 }
 
 impl Setup {
     /// A server whose provider `mock` speaks with this upstream.
     #[must_use]
     pub fn with(upstream: &Upstream) -> Self {
-        Self { upstream: upstream.addr(), log_level: "info".to_owned(), toml: String::new() }
+        let log_level = "info".to_owned();
+        Self { upstream: upstream.addr(), log_level, toml: String::new(), environment: Vec::new() }
     }
 
     /// What it logs.
@@ -49,6 +51,13 @@ impl Setup {
     #[must_use]
     pub fn toml(mut self, sections: &str) -> Self {
         self.toml.push_str(sections);
+        self
+    }
+
+    /// One more variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -81,6 +90,7 @@ allow_private = true
 /// A server. It is killed when it is dropped; when a test fails, the end of its log is shown.
 pub struct GavelServer {
     directory: TempDir,
+    environment: Vec<(String, String)>,
     process: Process,
 }
 
@@ -92,8 +102,8 @@ impl GavelServer {
     pub async fn start(setup: Setup) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(directory.path().join("gavel.toml"), setup.file()).expect("the configuration is written");
-        let process = Process::start(directory.path()).await;
-        Self { directory, process }
+        let process = Process::start(directory.path(), &setup.environment).await;
+        Self { directory, environment: setup.environment, process }
     }
 
     /// Starts it once more on the same data directory. Addresses change: ask for users and log again.
@@ -102,7 +112,7 @@ impl GavelServer {
     /// When it still runs, or does not start.
     pub async fn start_again(&mut self) {
         assert!(self.process.child.id().is_none(), "the server still runs");
-        self.process = Process::start(self.directory.path()).await;
+        self.process = Process::start(self.directory.path(), &self.environment).await;
     }
 
     /// Its first user.
@@ -238,11 +248,12 @@ struct Process {
 }
 
 impl Process {
-    async fn start(directory: &Path) -> Self {
+    async fn start(directory: &Path, environment: &[(String, String)]) -> Self {
         let mut child = command()
             .current_dir(directory)
             .env("GAVEL_VAULT_KEY", VAULT_KEY)
             .env("MOCK_KEY", MOCK_KEY)
+            .envs(environment.iter().cloned())
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .args(["--data-dir", "data", "--config", "gavel.toml"])
             .stdout(Stdio::piped())

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Response, Uri};
 use axum::routing::post;
 use axum::serve::ListenerExt;
@@ -78,6 +78,7 @@ impl Upstream {
         let router = Router::new()
             .route("/v1/chat/completions", post(reply))
             .route("/client/v4/accounts/{account}/ai/run/{*model}", post(reply))
+            .layer(DefaultBodyLimit::disable())
             .with_state(stage.clone());
         let serving = tokio::spawn(async move {
             // It ends with its task.

@@ -14,6 +14,8 @@ mod components;
 
 mod agents;
 mod api_keys;
+mod attachments;
+mod buckets;
 mod changes;
 mod checkpoints;
 mod command_line;

@@ -4,15 +4,16 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use gavel_store::{Agent, AgentState, MessageId, Store, StoreError};
+use gavel_store::{Agent, AgentState, FileId, MessageId, Store, StoreError};
 use tokio::sync::mpsc;
 
 use super::live::LiveTurn;
 use super::open_turns::{Claim, OpenTurn, OpenTurns};
 use super::replay::stored_outcome;
 use crate::auth::Caller;
+use crate::files::{FileError, Files};
 use crate::tasks::Tasks;
-use crate::turn::{Begun, CallerFacts, FinishReason, Frame, Refused, TurnRequest, Turns, Usage};
+use crate::turn::{AttachedFile, Begun, CallerFacts, FinishReason, Frame, Refused, TurnRequest, Turns, Usage};
 use crate::vault::Vault;
 
 /// Frames that a turn may be ahead of the task that keeps them.
@@ -24,6 +25,7 @@ pub struct Conversations {
     store: Store,
     vault: Arc<Vault>,
     turns: Arc<Turns>,
+    files: Files,
     open: Arc<OpenTurns>,
     tasks: Tasks,
 }
@@ -39,13 +41,20 @@ pub enum Said {
 impl Conversations {
     /// Conversations over these turns.
     #[must_use]
-    pub fn new(store: Store, vault: Arc<Vault>, turns: Arc<Turns>, open: Arc<OpenTurns>, tasks: Tasks) -> Self {
-        Self { store, vault, turns, open, tasks }
+    pub fn new(
+        store: Store,
+        vault: Arc<Vault>,
+        turns: Arc<Turns>,
+        files: Files,
+        open: Arc<OpenTurns>,
+        tasks: Tasks,
+    ) -> Self {
+        Self { store, vault, turns, files, open, tasks }
     }
 
     /// Says something to an agent. The turn goes on whether or not anyone reads it, for a while.
     #[must_use]
-    pub fn say(&self, agent: Agent, caller: &Caller, input: MessageId, text: String) -> Said {
+    pub fn say(&self, agent: Agent, caller: &Caller, input: MessageId, text: String, files: Vec<FileId>) -> Said {
         if agent.state != AgentState::Running {
             return Said::Refused("agent_not_running", "the agent is not running");
         }
@@ -59,8 +68,8 @@ impl Conversations {
         };
         let facts = CallerFacts { kind: caller.kind(), id: pseudonym, owner: caller.owns(&agent) };
         let live = open.live().clone();
-        let request = TurnRequest { agent, caller: facts, input, text };
-        self.tasks.spawn(self.clone().hold(open, request));
+        let request = TurnRequest { agent, caller: facts, input, text, files: Vec::new() };
+        self.tasks.spawn(self.clone().hold(open, request, files));
         Said::Turn(live)
     }
 
@@ -70,9 +79,13 @@ impl Conversations {
         self.open.find(agent.id, message).filter(|turn| turn.is_callers(&caller.pseudonym(agent)))
     }
 
-    async fn hold(self, mut open: OpenTurn, request: TurnRequest) {
+    async fn hold(self, mut open: OpenTurn, mut request: TurnRequest, files: Vec<FileId>) {
         let agent = request.agent.clone();
         let input = request.input;
+        match self.attached(&agent, input, &files).await {
+            Ok(attached) => request.files = attached,
+            Err(error) => return open.live().push(not_attached(&error, input)),
+        }
         match self.turns.begin(request).await {
             Ok(begun) => {
                 open.begun(*begun.answer());
@@ -88,6 +101,32 @@ impl Conversations {
             Err(refused) => open.live().push(refusal(&refused, input)),
         }
     }
+
+    /// The files that come with a message; none with one that began its turn before.
+    async fn attached(
+        &self,
+        agent: &Agent,
+        input: MessageId,
+        files: &[FileId],
+    ) -> Result<Vec<AttachedFile>, FileError> {
+        if files.is_empty() || self.store.turn_by_message(&agent.id, &input)?.is_some() {
+            return Ok(Vec::new());
+        }
+        self.files.attach(agent, files).await
+    }
+}
+
+/// What a client is told when the files of its message cannot be had.
+fn not_attached(error: &FileError, input: MessageId) -> Frame {
+    let (code, message) = match error {
+        FileError::NotFound => ("file_not_found", error.to_string()),
+        FileError::TooMuch => ("message_too_large", error.to_string()),
+        error => {
+            tracing::error!(%error, "the files of a message cannot be read");
+            ("storage_unavailable", "the files of the message cannot be read".to_owned())
+        }
+    };
+    Frame::Error { code, message, message_id: Some(input), retry_after: None }
 }
 
 /// Runs a turn and keeps what it says, until it has ended.

@@ -3,7 +3,7 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use gavel_log::judged::Role;
-use gavel_store::{Agent, MessageId, MessagePosition, Session, SessionId, StoredMessage};
+use gavel_store::{Agent, FileId, MessageId, MessagePosition, Session, SessionId, StoredMessage};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -70,6 +70,10 @@ struct MessageView {
     /// Every governance result on the message.
     #[schema(value_type = Vec<schema::LeafHash>)]
     leaf_hashes: Vec<String>,
+    /// The files that came with it, where any did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false, value_type = Vec<schema::FileId>)]
+    files: Vec<FileId>,
 }
 
 /// List the messages of a session, oldest first.
@@ -121,6 +125,10 @@ fn shown(message: StoredMessage, key: &SessionKey) -> Result<MessageView, Proble
         let text = key.open(message.id.to_string().as_bytes(), &message.content)?;
         String::from_utf8(text.to_vec()).map_err(|_| Problem::new(Code::Internal, "a stored text is damaged"))?
     };
+    let (content, files) = match message.attached {
+        None => (content, Vec::new()),
+        Some(attached) => (own_text(content, attached.own_bytes), attached.files),
+    };
     Ok(MessageView {
         message_id: message.id,
         session_id: message.session,
@@ -129,5 +137,15 @@ fn shown(message: StoredMessage, key: &SessionKey) -> Result<MessageView, Proble
         created_at: rfc3339_ms(message.created_at),
         finish_reason: message.finish_reason,
         leaf_hashes: message.leaf_hashes.iter().map(gavel_log::Hash::tagged).collect(),
+        files,
     })
+}
+
+/// What a message says itself: its files' texts stand behind it.
+fn own_text(mut content: String, bytes: u64) -> String {
+    let end = usize::try_from(bytes).unwrap_or(usize::MAX).min(content.len());
+    if content.is_char_boundary(end) {
+        content.truncate(end);
+    }
+    content
 }

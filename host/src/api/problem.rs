@@ -299,7 +299,7 @@ impl From<FileError> for Problem {
     fn from(error: FileError) -> Self {
         match error {
             FileError::NotFound => Self::not_found(),
-            FileError::TooLarge { .. } => Self::new(Code::FileTooLarge, error.to_string()),
+            FileError::TooLarge { .. } | FileError::TooMuch => Self::new(Code::FileTooLarge, error.to_string()),
             FileError::TooMany | FileError::None => Self::new(Code::InvalidRequest, error.to_string()),
             FileError::Blocked(results) => {
                 let leaves: Vec<&str> = results.iter().map(|result| result.leaf_hash.as_str()).collect();

@@ -1,7 +1,6 @@
 //! Every path, and the handler behind it. Who may call it stands in `auth/rules.rs`.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
@@ -26,8 +25,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/agents/{id}/chat", get(chat::chat))
         .route("/v1/agents/{id}/messages", get(messages::list))
         .route("/v1/agents/{id}/vault", post(vault::put).get(vault::list).delete(vault::remove))
-        // Each of an upload's files has a limit, and is never held whole.
-        .route(FILES, post(files::create).layer(DefaultBodyLimit::disable()).get(files::list))
+        .route(FILES, post(files::create).get(files::list))
         .route("/v1/agents/{id}/files/{file_id}", get(files::show).delete(files::remove))
         .route("/v1/agents/{id}/proofs/{leaf_hash}", get(proofs::show))
         .route("/v1/agents/{id}/verdicts", get(verdicts::of_agent))

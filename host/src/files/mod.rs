@@ -3,6 +3,7 @@
 //! Each file has a session of its own, whose key its object and the opening of its verdict are encrypted under. Removing
 //! the file, or its agent, destroys that key: whatever is left of the object anywhere says nothing any more.
 
+mod attach;
 mod chunked;
 mod name;
 mod objects;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use gavel_store::{Agent, AgentId, FileId, MAX_FILES, ObjectId, Store, StoreError, StoredFile};
 use tokio::sync::Semaphore;
 
+pub use attach::MAX_ATTACHED_BYTES;
 pub use objects::ObjectsError;
 pub use upload::{Upload, Uploaded};
 
@@ -45,6 +47,9 @@ pub enum FileError {
     /// It brings none.
     #[error("the form has no field `file`")]
     None,
+    /// The files of a message are too much for one.
+    #[error("the files of a message have at most {MAX_ATTACHED_BYTES} bytes together")]
+    TooMuch,
     /// A policy does not let one of them pass: the verdicts on all of them.
     #[error("a policy does not let the file pass")]
     Blocked(Vec<GovernanceResult>),

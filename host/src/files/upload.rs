@@ -201,7 +201,9 @@ impl Upload {
         let whole = std::mem::take(&mut self.whole);
         let results = whole.iter().zip(judged).map(|(whole, judged)| {
             let sealed = seals.remove(&whole.file.id).flatten();
-            Some(judged?.result(whole.file.id, &sealed?, self.caller.owner))
+            let judged = judged?;
+            self.files.turns.remember_file(&judged);
+            Some(judged.result(whole.file.id, &sealed?, self.caller.owner))
         });
         let results: Vec<Option<GovernanceResult>> = results.collect();
         if blocked {

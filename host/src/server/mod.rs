@@ -118,8 +118,15 @@ impl Server {
                 open_turns.clone(),
                 tasks.clone(),
             ),
+            conversations: Conversations::new(
+                store.clone(),
+                vault.clone(),
+                turns,
+                files.clone(),
+                open_turns.clone(),
+                tasks.clone(),
+            ),
             files,
-            conversations: Conversations::new(store.clone(), vault.clone(), turns, open_turns.clone(), tasks.clone()),
             access: Access::new(store.clone(), tasks.clone()),
             verdicts: Verdicts::new(store.clone(), &tasks),
             config,
@@ -188,6 +195,7 @@ fn turn_options(config: &Config) -> TurnOptions {
     TurnOptions {
         output_bytes: config.limits.output_bytes,
         openings: config.privacy.openings,
+        unjudged: config.limits.unjudged,
         mandatory: config.governance.mandatory_policies.iter().cloned().map(Into::into).collect(),
     }
 }

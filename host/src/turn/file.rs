@@ -4,7 +4,9 @@ use gavel_log::Hash;
 use gavel_log::judged::Stage;
 use gavel_store::{Agent, FileId, LeafDraft, Sealed, SessionId};
 
+use super::attachment::file_facts;
 use super::frame::GovernanceResult;
+use super::history::{Fate, PartKey};
 use super::judge::{Judgement, SubjectFrame};
 use super::passage::Passage;
 use super::seal::{RecordFrame, governance_result};
@@ -35,6 +37,7 @@ pub struct JudgedFile {
     judgement: Judgement,
     leaf: Option<LeafDraft>,
     blocks: bool,
+    fate: Option<(PartKey, Fate)>,
     unchanged: Option<Hash>,
 }
 
@@ -77,13 +80,21 @@ impl Turns {
         let whole = subject.subject(Stage::File, file.text);
         let leaf = record.draft(&passage.judged(None, &judgement, &whole)).map_err(TurnError::from)?;
         let unchanged = !passage.blocked && passage.edits.is_empty() && judgement.enforcing();
+        let bindings = set.digest_in(agent.mode);
+        let key = PartKey::of_file(&agent.id, file.text, bindings);
         Ok(Some(JudgedFile {
             agent: agent.id,
             leaf: Some(leaf),
             blocks: passage.blocked,
-            unchanged: unchanged.then(|| set.digest_in(agent.mode)),
+            fate: judgement.enforcing().then(|| (key, Fate::of(passage))),
+            unchanged: unchanged.then_some(bindings),
             judgement,
         }))
+    }
+
+    /// Remembers a verdict whose record is sealed, so that messages with the file need not judge it again.
+    pub fn remember_file(&self, judged: &JudgedFile) {
+        self.fates.remember(judged.fate.iter().cloned().collect());
     }
 }
 
@@ -115,12 +126,9 @@ impl JudgedFile {
 
 /// What policies are told besides, sorted by name.
 fn facts(agent: &Agent, caller: &CallerFacts, file: &FileText<'_>) -> Vec<(String, String)> {
-    let mut facts = vec![
-        ("caller.id".to_owned(), caller.id.clone()),
-        ("caller.kind".to_owned(), caller.kind.to_owned()),
-        ("file.name".to_owned(), file.name.to_owned()),
-        ("file.type".to_owned(), file.content_type.to_owned()),
-    ];
+    let mut facts =
+        vec![("caller.id".to_owned(), caller.id.clone()), ("caller.kind".to_owned(), caller.kind.to_owned())];
+    facts.extend(file_facts(file.name, file.content_type));
     facts.extend(agent.labels.iter().map(|(name, value)| (format!("label.{name}"), value.clone())));
     facts.sort();
     facts

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gavel_log::judged::{Edit, Message, Role, Stage};
 use gavel_log::{Hash, apply_edits};
-use gavel_store::{Agent, LeafDraft, MessageId};
+use gavel_store::{Agent, AgentId, LeafDraft, MessageId};
 use lru::LruCache;
 
 use super::judge::{Judgement, SubjectFrame};
@@ -36,11 +36,25 @@ pub(crate) struct PartKey {
     bindings: Hash,
 }
 
+impl PartKey {
+    /// A file's text, which is judged at a stage of its own.
+    pub(super) fn of_file(agent: &AgentId, text: &str, bindings: Hash) -> Self {
+        Self { text: Hash::of(format!("{agent} file {text}").as_bytes()), bindings }
+    }
+}
+
 /// What a set of bindings decided on a part.
 #[derive(Clone, Debug)]
 pub(crate) enum Fate {
     Blocked,
     Passes(Vec<Edit>),
+}
+
+impl Fate {
+    /// What becomes of a text that was judged whole.
+    pub(super) fn of(passage: Passage) -> Self {
+        if passage.blocked { Self::Blocked } else { Self::Passes(passage.edits) }
+    }
 }
 
 /// Verdicts on parts that are asked for again in each turn: judged and sealed once, as long as they are remembered.
@@ -62,7 +76,7 @@ impl Fates {
         }
     }
 
-    fn get(&self, key: &PartKey) -> Option<Fate> {
+    pub(super) fn get(&self, key: &PartKey) -> Option<Fate> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 }
@@ -155,7 +169,7 @@ async fn judge(
     let subject = frame.subject(Stage::Input, part.text);
     let passage = Passage::of(&judgement, part.text);
     prompt.earlier.push(record.draft(&passage.judged(part.id, &judgement, &subject))?);
-    let fate = if passage.blocked { Fate::Blocked } else { Fate::Passes(passage.edits) };
+    let fate = Fate::of(passage);
     if matches!(&fate, Fate::Passes(edits) if edits.is_empty()) {
         prompt.judged.extend(part.id);
     }

@@ -12,6 +12,7 @@
 //! - A verdict is announced only when it is sealed. Each allowed input is followed by exactly one output record.
 //! - However a turn ends, its last frame is its only `stream_end`.
 
+mod attachment;
 mod credential;
 mod file;
 mod frame;
@@ -33,14 +34,15 @@ use std::sync::Arc;
 use gavel_log::record::Engine;
 use gavel_sandbox::policy::PolicyPermits;
 use gavel_sandbox::provider::ProviderPermit;
-use gavel_store::{Agent, AgentState, Binding, MessageId, Session, Store, StoreError, TurnRow};
+use gavel_store::{Agent, AgentState, Binding, FileId, MessageId, Session, Store, StoreError, TurnRow};
 
+pub use attachment::{AttachedBody, AttachedFile};
 pub use file::{FileText, JudgedFile, MAX_JUDGED_FILE_BYTES};
 pub use frame::{FindingView, FinishReason, Frame, GovernanceResult, Reason, Usage, VerdictView};
 pub use opening::{Opening, OpeningError};
 pub use seal::DraftError;
 
-use crate::config::Openings;
+use crate::config::{Openings, Unjudged};
 use crate::plugins::{BoundSet, PluginError, Plugins, Provider};
 use crate::vault::{Vault, VaultError};
 
@@ -56,6 +58,8 @@ pub struct TurnOptions {
     pub output_bytes: usize,
     /// Which openings are kept.
     pub openings: Openings,
+    /// What happens in enforcing mode to what no policy can judge.
+    pub unjudged: Unjudged,
     /// The operator's bindings, which every agent has before its own.
     pub mandatory: Vec<Binding>,
 }
@@ -82,6 +86,8 @@ pub struct TurnRequest {
     pub input: MessageId,
     /// Its text.
     pub text: String,
+    /// The files that come with it.
+    pub files: Vec<AttachedFile>,
 }
 
 /// Why a turn does not begin. There is no verdict and no leaf.
@@ -99,6 +105,12 @@ pub enum Refused {
     /// No plugin serves the agent's provider.
     #[error("the provider {0} cannot serve: its plugin is not installed")]
     NoProvider(String),
+    /// No policy of an enforcing agent can judge a file that comes with the message.
+    #[error("no policy can judge the file {0}, and this installation does not let such files pass in enforcing mode")]
+    Unjudged(FileId),
+    /// A file comes with the message that no model can be given.
+    #[error("the file {0} is neither a text of at most 1 MiB nor a PNG, JPEG, GIF or WebP image")]
+    Unsupported(FileId),
     /// A policy of the agent cannot be bound any more.
     #[error("a policy of the agent cannot be bound: {0}")]
     Policy(#[from] PluginError),
@@ -116,6 +128,8 @@ impl Refused {
             Self::Busy => "busy",
             Self::Duplicate(_) => "duplicate_message",
             Self::NoProvider(_) => "provider_unavailable",
+            Self::Unjudged(_) => "unjudged_content",
+            Self::Unsupported(_) => "file_unsupported",
             Self::Policy(_) => "policy_unavailable",
             Self::Failed(error) => error.code(),
         }
@@ -221,6 +235,7 @@ impl Turns {
         let provider =
             self.plugins.provider(&agent.provider).ok_or_else(|| Refused::NoProvider(agent.provider.clone()))?;
         let set = self.plugins.bind_all(&self.options.mandatory, &agent.policies).await?;
+        attachment::check(&request.files, &set, agent.mode, self.options.unjudged)?;
         // Each policy has at most one instance at a time in a turn's two stages of text, and one for its thinking.
         let instances = u32::try_from(set.bindings.len() * 2).unwrap_or(u32::MAX);
         let policy_permits = self.plugins.policies.permits(instances).ok_or(Refused::Busy)?;

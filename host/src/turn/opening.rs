@@ -2,6 +2,7 @@
 
 use gavel_log::judged::{Edit, Subject};
 use gavel_log::record::Record;
+use gavel_log::subject_form::Attachment;
 use gavel_log::{Field, Hash, Opened, RecordSecret, apply_edits, jcs};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -26,15 +27,25 @@ pub struct Opening {
     content: String,
     edits: Vec<Edit>,
     subject: Subject,
+    /// The files that came with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<Attachment>,
 }
 
 impl Opening {
-    pub(crate) fn new(secret: &RecordSecret, content: &str, edits: &[Edit], subject: &Subject) -> Self {
+    pub(crate) fn new(
+        secret: &RecordSecret,
+        content: &str,
+        edits: &[Edit],
+        subject: &Subject,
+        attachments: &[Attachment],
+    ) -> Self {
         Self {
             secret: hex::encode(secret.expose()),
             content: content.to_owned(),
             edits: edits.to_vec(),
             subject: Subject { text: String::new(), ..subject.clone() },
+            attachments: attachments.to_vec(),
         }
     }
 
@@ -72,7 +83,10 @@ impl Opening {
             Field::Edits if record.edits.is_some() => {
                 Some(jcs::to_string(&self.edits).map_err(|error| damaged(&error))?)
             }
-            Field::Subject => Some(secret.commit_subject(&self.subject()).map_err(|error| damaged(&error))?.1),
+            Field::Subject => {
+                let committed = secret.commit_subject_with(&self.subject(), &self.attachments);
+                Some(committed.map_err(|error| damaged(&error))?.1)
+            }
             _ => None,
         };
         Ok(text.map(|text| Opened { text, key: secret.key(&field) }))

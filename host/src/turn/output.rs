@@ -190,6 +190,7 @@ impl Turn {
                 content: self.record.key.seal(id.to_string().as_bytes(), text.released.as_bytes())?,
                 finish_reason: Some(reason.as_str().to_owned()),
                 judged: self.judged_by(),
+                attached: None,
                 created_at: clock::now_ms(),
             }),
             end: TurnEnd {
@@ -205,6 +206,7 @@ impl Turn {
             message: Some(self.begun.answer),
             judgement: &finished.judgement,
             subject: &self.subject.subject(finished.judgement.stage, &finished.text),
+            attachments: &[],
             outcome,
             released: &finished.released,
             edits: &finished.edits,

@@ -46,6 +46,7 @@ impl Passage {
             message,
             judgement,
             subject,
+            attachments: &[],
             outcome: if self.blocked { Outcome::Blocked } else { Outcome::Complete },
             released: &self.text,
             edits: &self.edits,

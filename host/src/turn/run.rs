@@ -1,19 +1,20 @@
 //! One turn from its input to its last frame.
 
-use gavel_log::judged::{Message, Role, Stage, Subject};
+use gavel_log::judged::{Role, Stage, Subject};
 use gavel_log::record::Mode;
-use gavel_sandbox::provider::{ChatRequest, ChatStream, ProviderPermit};
+use gavel_sandbox::provider::{ChatRequest, ChatStream, Message, ProviderPermit};
 use gavel_store::{InputFate, InputSeal, InputSealed, MessageDraft};
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
+use super::attachment::Enclosed;
 use super::frame::{FinishReason, Frame, Usage};
 use super::history::{self, Prompt};
 use super::judge::{Judgement, SubjectFrame};
 use super::lane::Lane;
 use super::passage::Passage;
 use super::recover::Unfinished;
-use super::seal::{RecordFrame, governance_result};
+use super::seal::{Judged, RecordFrame, governance_result};
 use super::timing::Point;
 use super::{Begun, TurnError};
 use crate::clock;
@@ -25,6 +26,8 @@ pub(super) struct Turn {
     pub(super) record: RecordFrame,
     pub(super) frames: Sender<Frame>,
     pub(super) cancel: CancellationToken,
+    /// What the message's files add to it.
+    pub(super) enclosed: Enclosed,
 }
 
 /// A judged input before it is sealed.
@@ -75,14 +78,15 @@ impl Turn {
             facts: Vec::new(),
             history: Vec::new(),
         };
-        Ok(Self { begun, subject, record, frames, cancel })
+        Ok(Self { begun, subject, record, frames, cancel, enclosed: Enclosed::default() })
     }
 
     async fn run(mut self, permit: Option<ProviderPermit>) -> Result<(), TurnError> {
         let turns = std::sync::Arc::clone(&self.begun.turns);
         let conversation = history::read(&turns, &self.record, &self.begun.request.agent)?;
         self.subject.facts = self.facts(conversation.turns());
-        let prompt = conversation.prompt(&self.begun.set, &turns.fates, &self.subject, &self.record).await?;
+        let mut prompt = conversation.prompt(&self.begun.set, &turns.fates, &self.subject, &self.record).await?;
+        self.enclosed = self.enclose(&mut prompt).await?;
         self.begun.timing.pass(Point::Prompted);
         if self.begun.set.needs_history() {
             self.subject.history.clone_from(&prompt.messages);
@@ -96,7 +100,7 @@ impl Turn {
 
     /// Nothing holds anything back: the provider is called at once, and only its first chunk waits for the input's seal.
     async fn run_observed(self, permit: Option<ProviderPermit>, prompt: Prompt) -> Result<(), TurnError> {
-        let chat = self.start(permit, &prompt, self.begun.request.text.clone());
+        let chat = self.start(permit, &prompt, &self.begun.request.text);
         let input = self.judge_input().await;
         let (turn, lane) = tokio::join!(self.seal_input(&input, prompt), self.lane_ahead());
         self.output(chat, turn?, lane).await
@@ -114,21 +118,17 @@ impl Turn {
             let turn = self.seal_input(&input, prompt).await?;
             return self.refuse_output(turn).await;
         }
-        let chat = self.start(permit, &prompt, input.passage.text.clone());
+        let chat = self.start(permit, &prompt, &input.passage.text);
         let (turn, lane) = tokio::join!(self.seal_input(&input, prompt), self.lane_ahead());
         self.output(chat, turn?, lane).await
     }
 
     /// Starts the provider on the conversation and the text that passed.
-    fn start(&self, permit: Option<ProviderPermit>, prompt: &Prompt, text: String) -> Option<ChatStream> {
+    fn start(&self, permit: Option<ProviderPermit>, prompt: &Prompt, text: &str) -> Option<ChatStream> {
         let provider = &self.begun.provider;
-        let mut messages = prompt.messages.clone();
-        messages.push(Message { role: Role::User, parts: vec![text] });
-        let request = ChatRequest {
-            model: self.begun.request.agent.model.clone(),
-            messages: messages.into_iter().map(Into::into).collect(),
-            ..ChatRequest::default()
-        };
+        let mut messages: Vec<Message> = prompt.messages.iter().cloned().map(Into::into).collect();
+        messages.push(Message { role: Role::User, parts: self.enclosed.parts(text) });
+        let request = ChatRequest { model: self.begun.request.agent.model.clone(), messages, ..ChatRequest::default() };
         let turns = &self.begun.turns;
         permit.map(|permit| match turns.credential(&self.begun.request.agent, provider) {
             Ok(key) => turns.plugins.providers.chat(&provider.binding, permit, key, request),
@@ -154,7 +154,10 @@ impl Turn {
     async fn seal_input(&self, input: &Input, prompt: Prompt) -> Result<u64, TurnError> {
         let (begun, record) = (&self.begun, &self.record);
         let id = begun.request.input;
-        let leaf = record.draft(&input.passage.judged(Some(id), &input.judgement, &input.subject))?;
+        let judged = input.passage.judged(Some(id), &input.judgement, &input.subject);
+        let coverage = self.enclosed.coverage(judged.coverage);
+        let leaf = record.draft(&Judged { attachments: self.enclosed.attachments(), coverage, ..judged })?;
+        let text = self.enclosed.text(&input.passage.text);
         let fate = if input.passage.blocked {
             InputFate::Blocked
         } else {
@@ -170,9 +173,10 @@ impl Turn {
             message: MessageDraft {
                 id,
                 role: Role::User,
-                content: record.key.seal(id.to_string().as_bytes(), input.passage.text.as_bytes())?,
+                content: record.key.seal(id.to_string().as_bytes(), text.as_bytes())?,
                 finish_reason: None,
                 judged: self.judged_by(),
+                attached: self.enclosed.stored(&input.passage.text),
                 created_at: clock::now_ms(),
             },
             fate,
@@ -189,6 +193,7 @@ impl Turn {
     }
 
     async fn announce(&self, input: &Input, sealed: &InputSealed) {
+        self.announce_files(&sealed.earlier).await;
         let (request, answer) = (&self.begun.request, self.begun.answer);
         let result = governance_result(
             &self.record.agent,

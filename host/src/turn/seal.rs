@@ -5,6 +5,7 @@ use gavel_log::record::{
     Coverage, DecisionKind, Engine, FindingCount, MAX_FINDINGS, Mode, Outcome, PolicyError, RECORD_VERSION, Record,
     VerdictRecord,
 };
+use gavel_log::subject_form::Attachment;
 use gavel_log::{Field, JcsError, RecordError, RecordSecret, record_hash};
 use gavel_store::{AgentId, LeafDraft, MessageId, Sealed, SessionId};
 
@@ -47,6 +48,8 @@ pub(crate) struct Judged<'a> {
     pub(crate) message: Option<MessageId>,
     pub(crate) judgement: &'a Judgement,
     pub(crate) subject: &'a Subject,
+    /// The files that came with it.
+    pub(crate) attachments: &'a [Attachment],
     pub(crate) outcome: Outcome,
     pub(crate) released: &'a str,
     pub(crate) edits: &'a [Edit],
@@ -64,7 +67,7 @@ impl RecordFrame {
             enforced: judged.judgement.enforced(),
             outcome: judged.outcome,
             verdicts: verdicts(&judged.judgement.answers, &secret)?,
-            subject: Some(secret.commit_subject(judged.subject)?.0),
+            subject: Some(secret.commit_subject_with(judged.subject, judged.attachments)?.0),
             content: Some(secret.commit(&Field::Content, content.as_bytes())),
             released: (!judged.released.is_empty())
                 .then(|| secret.commit(&Field::Released, judged.released.as_bytes())),
@@ -72,7 +75,7 @@ impl RecordFrame {
             coverage: judged.coverage,
             ..self.blank(judged.message, judged.judgement.stage)
         };
-        let opening = Opening::new(&secret, content, judged.edits, judged.subject);
+        let opening = Opening::new(&secret, content, judged.edits, judged.subject, judged.attachments);
         let kept = match self.openings {
             Openings::All => true,
             Openings::JudgedOnly => !judged.judgement.answers.is_empty(),

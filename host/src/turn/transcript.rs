@@ -184,6 +184,7 @@ mod tests {
                 finish_reason: None,
                 leaf_hashes: Vec::new(),
                 judged: None,
+                attached: None,
                 created_at: 0,
             }
         });

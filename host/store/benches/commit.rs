@@ -51,6 +51,7 @@ impl Client {
                 content: vec![2; 360],
                 finish_reason: None,
                 judged: None,
+                attached: None,
                 created_at: 0,
             },
             fate: InputFate::Blocked,

@@ -39,7 +39,7 @@ pub use error::{Missing, StoreError};
 pub use file::{FileSeal, FileVerdict, FilesSeal, MAX_FILES, ObjectId, StoredFile};
 pub use id::{AgentId, CheckpointId, FileId, IdError, KeyId, MAX_USER_ID_CHARS, MessageId, SessionId, UserId};
 pub use leaf::{LeafDraft, LeafPlace, LeafRow, LogHead, MAX_BLOB_BYTES, Sealed};
-pub use message::{MessageDraft, MessagePosition, PositionError, StoredMessage, TurnPart};
+pub use message::{Attachments, MessageDraft, MessagePosition, PositionError, StoredMessage, TurnPart};
 pub use read::{MAX_ENTRIES, MAX_LOOKBACK, MAX_PAGE};
 pub use store::{Store, StoreOptions};
 pub use turn::{

@@ -8,7 +8,7 @@ use gavel_log::judged::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
-use crate::id::{MessageId, SessionId};
+use crate::id::{FileId, MessageId, SessionId};
 use crate::row;
 use crate::tables::TURN;
 
@@ -25,8 +25,19 @@ pub struct MessageDraft {
     pub finish_reason: Option<String>,
     /// The digest of the bindings that judged it.
     pub judged: Option<Hash>,
+    /// The files that came with it.
+    pub attached: Option<Attachments>,
     /// When it came, in milliseconds since the Unix epoch.
     pub created_at: i64,
+}
+
+/// The files that came with a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachments {
+    /// Their ids; the files may be gone.
+    pub files: Vec<FileId>,
+    /// Bytes of the message's own text, with which its content begins: what follows are the files' texts.
+    pub own_bytes: u64,
 }
 
 /// A message as it is kept.
@@ -50,6 +61,8 @@ pub struct StoredMessage {
     pub leaf_hashes: Vec<Hash>,
     /// The digest of the bindings that last judged it.
     pub judged: Option<Hash>,
+    /// The files that came with it.
+    pub attached: Option<Attachments>,
     /// When it came, in milliseconds since the Unix epoch.
     pub created_at: i64,
 }
@@ -133,6 +146,8 @@ pub(crate) struct MessageRow {
     pub(crate) finish_reason: Option<String>,
     pub(crate) leaf_hashes: Vec<Hash>,
     pub(crate) judged: Option<Hash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) attached: Option<Attachments>,
     pub(crate) created_at: i64,
 }
 
@@ -165,6 +180,7 @@ impl MessageRow {
             finish_reason: self.finish_reason,
             leaf_hashes: self.leaf_hashes,
             judged: self.judged,
+            attached: self.attached,
             created_at: self.created_at,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use gavel_store::{AgentId, MessageId};
+use gavel_store::{AgentId, FileId, MessageId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite;
@@ -67,7 +67,7 @@ pub(super) struct Chat {
 
 /// Something that waits for the turn under way to end.
 enum Waiting {
-    Message { message: MessageId, content: String },
+    Message { message: MessageId, content: String, files: Vec<FileId> },
     Turn(std::sync::Arc<LiveTurn>),
 }
 
@@ -175,11 +175,11 @@ impl Chat {
     async fn grant(&mut self, wish: Wish, out: &mpsc::Sender<Message>) -> Next {
         match wish {
             Wish::Ping => tell(out, &Frame::Pong).await,
-            Wish::Say { message, content } => {
+            Wish::Say { message, content, files } => {
                 if self.current.is_some() {
-                    return self.queue(Waiting::Message { message, content }, message, out).await;
+                    return self.queue(Waiting::Message { message, content, files }, message, out).await;
                 }
-                self.say(message, content, out).await
+                self.say(message, content, files, out).await
             }
             Wish::Cancel(message) => self.cancel(message, out).await,
             Wish::Resume(message) => self.resume(message, out).await,
@@ -195,9 +195,15 @@ impl Chat {
         Next::Go
     }
 
-    async fn say(&mut self, message: MessageId, content: String, out: &mpsc::Sender<Message>) -> Next {
+    async fn say(
+        &mut self,
+        message: MessageId,
+        content: String,
+        files: Vec<FileId>,
+        out: &mpsc::Sender<Message>,
+    ) -> Next {
         let refusal = match self.app.agents.find(&self.agent) {
-            Ok(Some(agent)) => match self.app.conversations.say(agent, &self.caller, message, content) {
+            Ok(Some(agent)) => match self.app.conversations.say(agent, &self.caller, message, content, files) {
                 Said::Turn(turn) => {
                     self.current = Some(Reader::new(turn));
                     return Next::Go;
@@ -276,7 +282,7 @@ impl Chat {
         {
             match waiting {
                 Waiting::Turn(turn) => self.current = Some(Reader::new(turn)),
-                Waiting::Message { message, content } => match self.say(message, content, out).await {
+                Waiting::Message { message, content, files } => match self.say(message, content, files, out).await {
                     Next::Go => {}
                     end => return end,
                 },

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::multipart::{Field, Multipart, MultipartError};
-use axum::extract::{FromRequest as _, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request};
 use axum::http::header;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -65,7 +65,9 @@ impl Form {
         let source = Source(Arc::new(Mutex::new(body.into_data_stream())));
         let held = Arc::<AtomicUsize>::default();
         let gauge = Gauge { source: source.clone(), held: held.clone(), pauses: 0 };
-        let request = Request::from_parts(head, Body::from_stream(gauge));
+        let mut request = Request::from_parts(head, Body::from_stream(gauge));
+        // Each file has a limit of its own, and none is held whole.
+        DefaultBodyLimit::disable().apply(&mut request);
         let parser = Multipart::from_request(request, &()).await;
         let parser = parser.map_err(|_| Problem::new(Code::InvalidRequest, "the content type names no boundary"))?;
         Ok(Self { parser, held, source })

@@ -156,7 +156,15 @@ fn leaf(message: Option<MessageId>) -> LeafDraft {
 
 fn message(id: MessageId, role: Role, text: &str) -> MessageDraft {
     let content = text.as_bytes().to_vec();
-    MessageDraft { id, role, content, finish_reason: None, judged: Some(Hash::of(b"bindings")), created_at: 2500 }
+    MessageDraft {
+        id,
+        role,
+        content,
+        finish_reason: None,
+        judged: Some(Hash::of(b"bindings")),
+        attached: None,
+        created_at: 2500,
+    }
 }
 
 fn texts(messages: &[crate::StoredMessage]) -> Vec<String> {

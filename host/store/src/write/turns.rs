@@ -244,6 +244,7 @@ fn write_message(
         finish_reason: draft.finish_reason.clone().or(ended),
         leaf_hashes,
         judged: draft.judged,
+        attached: draft.attached.clone(),
         created_at: draft.created_at,
     };
     batch.tables.conversations()?.insert(key, row.encode(content)?.as_slice())?;
