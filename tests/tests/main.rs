@@ -15,6 +15,7 @@ mod components;
 mod agents;
 mod api_keys;
 mod attachments;
+mod authorisation;
 mod buckets;
 mod changes;
 mod checkpoints;
