@@ -21,6 +21,7 @@
 mod answer;
 mod chat;
 mod command;
+mod figures;
 mod form;
 mod public_log;
 mod script;
@@ -34,6 +35,7 @@ use std::time::Duration;
 pub use answer::Answer;
 pub use chat::{Chat, Heard};
 pub use command::{Ran, gavel_command, gavel_command_in};
+pub use figures::{Figures, Sample};
 pub use form::Form;
 pub use public_log::PublicLog;
 pub use script::{Pace, Script};

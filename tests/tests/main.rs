@@ -27,6 +27,7 @@ mod files;
 mod front_door;
 mod hostile;
 mod mandatory;
+mod metrics;
 mod privacy;
 mod proofs;
 mod public_log;

@@ -20,6 +20,11 @@ async fn an_open_turn_is_finished_and_sockets_are_told_to_come_back() {
     assert_eq!(idle.closed().await, (1012, Vec::new()), "nothing keeps an idle socket");
     let health = server.operator().get("/health").await;
     assert_eq!((health.status, &health.body["status"]), (503, &json!("degraded")));
+    let down: Vec<_> =
+        health.body["workers"].as_array().unwrap().iter().filter(|worker| worker["status"] != "up").collect();
+    assert_eq!(down, [&json!({"name": "turns", "status": "down", "detail": "the server is going down"})]);
+    server.operator().get("/health/ready").await.expect(503);
+    server.operator().get("/health/live").await.expect(200);
     pace.let_all_go();
     let turn = busy.rest_of_turn(&id, begun).await;
     assert_eq!(turn.ended("stop").text, "Once upon a time.");

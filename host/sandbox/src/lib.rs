@@ -5,11 +5,13 @@
 
 mod cache;
 pub mod policy;
+mod pool;
 pub mod provider;
 mod schema;
 mod ticker;
 
 pub use cache::CodeCache;
+pub use pool::Pool;
 pub use schema::ConfigFault;
 
 /// Most bytes of a plugin's name.

@@ -1,30 +1,28 @@
-//! The operator's view: figures in Prometheus' text format.
-
-use std::fmt::Write as _;
-use std::sync::atomic::Ordering;
+//! The operator's view: figures in Prometheus' formats.
 
 use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::{prometheus_text, text};
 
 use super::App;
+use super::problem::Problem;
 
-/// The content type of Prometheus' text format.
-const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The content type of OpenMetrics.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What a scraper that takes OpenMetrics names.
+const OPEN_METRICS_TYPE: &str = "application/openmetrics-text";
 
-/// `GET /metrics`
-pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    let figures = [
-        ("gavel_http_requests_total", "counter", "Requests answered.", app.counters.requests.load(Ordering::Relaxed)),
-        ("gavel_sockets_open", "gauge", "WebSockets that are open.", app.counters.sockets.load(Ordering::Relaxed)),
-        ("gavel_turns_open", "gauge", "Turns that are under way.", app.open_turns.count() as u64),
-        ("gavel_log_entries", "gauge", "Entries in the log.", app.store.head().size),
-        ("gavel_uptime_seconds", "gauge", "Seconds since the start.", app.started.elapsed().as_secs()),
-    ];
-    let mut text = String::new();
-    for (name, kind, help, value) in figures {
-        // Writing to a string does not fail.
-        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
-    }
-    ([(header::CONTENT_TYPE, TEXT_FORMAT)], text)
+/// `GET /metrics`: OpenMetrics for who asks for it, as Prometheus does; else Prometheus' older text format.
+pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let open = accepted.into_iter().any(|accept| accept.contains(OPEN_METRICS_TYPE));
+    let mut figures = String::new();
+    let (encoded, content_type) = if open {
+        (text::encode(&mut figures, &app.registry), OPEN_METRICS)
+    } else {
+        (prometheus_text::encode(&mut figures, &app.registry), prometheus_text::CONTENT_TYPE)
+    };
+    encoded.map_err(|error| Problem::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, content_type)], figures).into_response())
 }

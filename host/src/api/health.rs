@@ -1,5 +1,7 @@
 //! Whether the server is well, for people and orchestrators.
 
+use std::time::Duration;
+
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,6 +12,9 @@ use utoipa::ToSchema;
 
 use super::App;
 use crate::schema;
+
+/// How long a failed commit is shown. A server that is sent nothing for it would never write again, and so never be well.
+const FAILURE_SHOWN: Duration = Duration::from_secs(60);
 
 /// How the server is.
 #[derive(Serialize, ToSchema)]
@@ -142,15 +147,26 @@ fn code(status: Status) -> StatusCode {
 }
 
 fn workers(app: &App) -> Vec<Worker> {
-    let stored = app.store.user_by_token(&Hash::ZERO).is_ok();
-    let draining = app.tasks.draining().is_cancelled();
+    let store = app.store.status();
+    let writer = if !store.writing {
+        Some("the writer has ended")
+    } else if store.failed_commit.is_some_and(|ago| ago < FAILURE_SHOWN) {
+        Some("a commit failed")
+    } else {
+        None
+    };
+    let stands_still = "it stands still";
     vec![
-        worker("store", stored.then_some(()).ok_or("the store cannot be read")),
-        worker("turns", if draining { Err("the server is going down") } else { Ok(()) }),
+        worker("store", app.store.user_by_token(&Hash::ZERO).err().map(|_| "the store cannot be read")),
+        worker("store-writer", writer),
+        worker("policy-clock", (!app.plugins.policies.is_ticking()).then_some(stands_still)),
+        worker("provider-clock", (!app.plugins.providers.is_ticking()).then_some(stands_still)),
+        worker("turns", app.tasks.draining().is_cancelled().then_some("the server is going down")),
     ]
 }
 
-fn worker(name: &'static str, state: Result<(), &'static str>) -> Worker {
-    let status = if state.is_ok() { WorkerStatus::Up } else { WorkerStatus::Down };
-    Worker { name, status, detail: state.err() }
+/// A worker that is up, or down for this reason.
+fn worker(name: &'static str, fault: Option<&'static str>) -> Worker {
+    let status = if fault.is_none() { WorkerStatus::Up } else { WorkerStatus::Down };
+    Worker { name, status, detail: fault }
 }

@@ -1,7 +1,6 @@
 //! What surrounds every request: its id, its span, its deadline, and a wall against panics.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
@@ -33,10 +32,12 @@ pub(super) async fn surround(State(app): State<App>, request: Request, next: Nex
         path = request.uri().path()
     );
     let begun = Instant::now();
+    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
     let mut response = guarded(request, next).instrument(span.clone()).await;
-    app.counters.requests.fetch_add(1, Ordering::Relaxed);
+    let (route, status) = (route.as_ref().map(MatchedPath::as_str), response.status().as_u16());
+    app.metrics.request_answered(&method, route, status, begun.elapsed());
     span.in_scope(|| {
-        tracing::debug!(status = response.status().as_u16(), micros = begun.elapsed().as_micros(), "answered");
+        tracing::debug!(status, micros = begun.elapsed().as_micros(), "answered");
     });
     response.headers_mut().insert(REQUEST_ID, id);
     response.headers_mut().entry("x-content-type-options").or_insert(HeaderValue::from_static("nosniff"));

@@ -24,17 +24,19 @@ mod verdicts;
 mod verify;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use gavel_log::VerifierKey;
 use gavel_store::Store;
+use prometheus_client::registry::Registry;
 
 use crate::agent::{Agents, Conversations, OpenTurns};
 use crate::auth::Access;
 use crate::config::Config;
 use crate::files::Files;
+use crate::plugins::Plugins;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use crate::vault::Vault;
 use crate::verdicts::Verdicts;
 
@@ -53,6 +55,8 @@ pub struct App {
     pub access: Access,
     /// The keys.
     pub vault: Arc<Vault>,
+    /// Policies and providers.
+    pub plugins: Arc<Plugins>,
     /// Agents.
     pub agents: Agents,
     /// Their files.
@@ -67,17 +71,10 @@ pub struct App {
     pub tasks: Tasks,
     /// What the log's checkpoints verify with.
     pub log_key: Arc<VerifierKey>,
-    /// What is counted for the operator.
-    pub counters: Arc<Counters>,
+    /// What is counted and measured for the operator.
+    pub metrics: Arc<Metrics>,
+    /// All figures, as a scrape shows them.
+    pub registry: Arc<Registry>,
     /// When the server began.
     pub started: Instant,
-}
-
-/// What is counted for the operator, besides what others count already.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Requests answered.
-    pub requests: AtomicU64,
-    /// WebSockets that are open.
-    pub sockets: AtomicU64,
 }

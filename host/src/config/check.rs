@@ -35,6 +35,9 @@ impl Config {
         self.files.check()?;
         within("plugins.evaluate_ms", self.plugins.evaluate_ms, 1..=60_000)?;
         within("plugins.memory_mib", self.plugins.memory_mib as u64, 1..=4096)?;
+        // Two for each policy of an agent with as many as it may have: else its turns would be busy for ever.
+        within("plugins.policy_instances", self.plugins.policy_instances.into(), 2 * MAX_POLICIES as u64..=8192)?;
+        within("plugins.provider_instances", self.plugins.provider_instances.into(), 1..=8192)?;
         within("store.cache_mib", self.store.cache_mib as u64, 1..=1 << 20)?;
         bindings("governance.default_policies", &self.governance.default_policies)?;
         bindings("governance.mandatory_policies", &self.governance.mandatory_policies)?;

@@ -180,6 +180,10 @@ pub struct PluginsConfig {
     pub evaluate_ms: u64,
     /// A policy's MiB of memory.
     pub memory_mib: usize,
+    /// Most instances of policies at once. A turn takes two for each of its agent's policies.
+    pub policy_instances: u32,
+    /// Most instances of providers at once. A turn takes one.
+    pub provider_instances: u32,
     /// Where compiled plugins are kept between starts; none for `code/` in the data directory. Servers with the same
     /// master key may share it.
     pub cache_dir: Option<PathBuf>,
@@ -275,6 +279,13 @@ impl Default for StoreConfig {
 
 impl Default for PluginsConfig {
     fn default() -> Self {
-        Self { watch: true, evaluate_ms: 50, memory_mib: 64, cache_dir: None }
+        Self {
+            watch: true,
+            evaluate_ms: 50,
+            memory_mib: 64,
+            policy_instances: 512,
+            provider_instances: 256,
+            cache_dir: None,
+        }
     }
 }

@@ -300,6 +300,7 @@ fn policy_limits(config: &Config) -> PolicyLimits {
     PolicyLimits {
         evaluate_ms: config.plugins.evaluate_ms,
         memory_bytes: config.plugins.memory_mib << 20,
+        max_instances: config.plugins.policy_instances,
         ..PolicyLimits::default()
     }
 }
@@ -310,6 +311,7 @@ fn provider_limits(config: &Config) -> ProviderLimits {
         connect: ms(config.limits.upstream_connect_ms),
         first_byte: ms(config.limits.upstream_first_byte_ms),
         idle: ms(config.limits.upstream_idle_ms),
+        max_instances: config.plugins.provider_instances,
         ..ProviderLimits::default()
     }
 }

@@ -27,7 +27,7 @@ impl Maintenance {
         }
         let data = DataDir::open(&config.data_dir)?;
         let signer = log_identity::signing_key(&data, config.log.origin.as_deref())?;
-        let store = open_store(config, &data, signer).await?;
+        let store = open_store(config, &data, signer, None).await?;
         let operator = Operator::new(Access::new(store.clone(), Tasks::default()));
         Ok(Self { store, operator })
     }

@@ -3,6 +3,7 @@
 mod accept;
 mod log_identity;
 mod maintenance;
+mod readings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,24 +11,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gavel_log::SigningKey;
-use gavel_store::{Store, StoreError, StoreOptions};
+use gavel_store::{CommitObserver, Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
 
 use crate::admin_socket::{self, Operator, SOCKET_NAME};
 use crate::agent::{Agents, Conversations, OpenTurns};
-use crate::api::{self, App, Counters};
+use crate::api::{self, App};
 use crate::auth::{Access, BootstrapError, FirstUser, ensure_first_user};
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::files::{Files, ObjectsError};
 use crate::plugins::{PluginError, Plugins};
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use crate::turn::{TurnError, TurnOptions, Turns};
 use crate::vault::{Vault, VaultError};
 use crate::verdicts::Verdicts;
 
 pub use log_identity::LogIdentityError;
 pub use maintenance::Maintenance;
+use readings::Readings;
 
 /// How long open turns may go on when the server goes down.
 const DRAIN_GRACE: Duration = Duration::from_secs(10);
@@ -94,12 +97,14 @@ impl Server {
         let data = DataDir::open(&config.data_dir)?;
         let signer = log_identity::signing_key(&data, config.log.origin.as_deref())?;
         let log_key = Arc::new(signer.verifier_key().clone());
-        let store = open_store(&config, &data, signer).await?;
+        let metrics = Arc::<Metrics>::default();
+        let store = open_store(&config, &data, signer, Some(metrics.clone())).await?;
         let vault = Arc::new(Vault::open(&config)?);
         let plugins = Arc::new(Plugins::open(&config, vault.machine_code_key()).await?);
         // A mandatory policy that cannot be bound must stop the server, not the agents' turns one by one.
         plugins.bind_all(&turn_options(&config).mandatory, &[]).await?;
-        let turns = Arc::new(Turns::new(plugins.clone(), store.clone(), vault.clone(), turn_options(&config)));
+        let turns =
+            Arc::new(Turns::new(plugins.clone(), store.clone(), vault.clone(), turn_options(&config), metrics.clone()));
         let recovered = turns.recover().await?;
         if recovered > 0 {
             tracing::warn!(recovered, "sealed turns that were left open");
@@ -109,6 +114,13 @@ impl Server {
         let first_user = ensure_first_user(&store, &data).await?;
         let open_turns = Arc::<OpenTurns>::default();
         let tasks = Tasks::default();
+        let mut registry = metrics.registry();
+        registry.register_collector(Box::new(Readings {
+            store: store.clone(),
+            plugins: plugins.clone(),
+            open_turns: open_turns.clone(),
+            started,
+        }));
         let app = App {
             agents: Agents::new(
                 config.clone(),
@@ -130,12 +142,14 @@ impl Server {
             access: Access::new(store.clone(), tasks.clone()),
             verdicts: Verdicts::new(store.clone(), &tasks),
             config,
+            plugins: plugins.clone(),
             store: store.clone(),
             vault,
             open_turns: open_turns.clone(),
             tasks: tasks.clone(),
             log_key,
-            counters: Arc::<Counters>::default(),
+            metrics,
+            registry: Arc::new(registry),
             started,
         };
         let operator = Operator::new(app.access.clone());
@@ -201,8 +215,13 @@ fn turn_options(config: &Config) -> TurnOptions {
 }
 
 /// Opening may take a while after a crash, so it blocks no worker of the runtime.
-async fn open_store(config: &Config, data: &DataDir, signer: SigningKey) -> Result<Store, StartError> {
-    let options = StoreOptions { cache_bytes: config.store.cache_mib << 20, ..StoreOptions::default() };
+async fn open_store(
+    config: &Config,
+    data: &DataDir,
+    signer: SigningKey,
+    observer: Option<Arc<dyn CommitObserver>>,
+) -> Result<Store, StartError> {
+    let options = StoreOptions { cache_bytes: config.store.cache_mib << 20, observer, ..StoreOptions::default() };
     let path = data.path().to_owned();
     Ok(tokio::task::spawn_blocking(move || Store::open(&path, signer, options)).await??)
 }

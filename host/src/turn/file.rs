@@ -12,6 +12,7 @@ use super::passage::Passage;
 use super::seal::{RecordFrame, governance_result};
 use super::{CallerFacts, Refused, TurnError, Turns};
 use crate::clock;
+use crate::telemetry::metrics::PoolName;
 use crate::vault::SessionKey;
 
 /// Most bytes of a text file that is judged. Larger ones no policy can judge.
@@ -57,7 +58,7 @@ impl Turns {
         if instances == 0 {
             return Ok(None);
         }
-        let _permits = self.plugins.policies.permits(instances).ok_or(Refused::Busy)?;
+        let _permits = self.plugins.policies.permits(instances).ok_or_else(|| self.full(PoolName::Policies))?;
         let subject = SubjectFrame {
             model: agent.model.clone(),
             provider: agent.provider.clone(),
@@ -74,6 +75,7 @@ impl Turns {
             engine: self.engine.clone(),
             model: agent.model.clone(),
             provider: agent.provider.clone(),
+            metrics: self.metrics.clone(),
         };
         let judgement = Judgement::of(&set, &subject, Stage::File, agent.mode, file.text).await;
         let passage = Passage::of(&judgement, file.text);

@@ -28,6 +28,7 @@ mod run;
 mod seal;
 mod timing;
 mod transcript;
+mod watch;
 
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub use seal::DraftError;
 
 use crate::config::{Openings, Unjudged};
 use crate::plugins::{BoundSet, PluginError, Plugins, Provider};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::PoolName;
 use crate::vault::{Vault, VaultError};
 
 /// Version of the plugin interface, as records name it.
@@ -178,6 +181,7 @@ pub struct Turns {
     store: Store,
     vault: Arc<Vault>,
     options: TurnOptions,
+    metrics: Arc<Metrics>,
     engine: Engine,
     fates: history::Fates,
     transcripts: transcript::Transcripts,
@@ -192,14 +196,20 @@ pub struct Begun {
     set: Arc<BoundSet>,
     provider: Arc<Provider>,
     provider_permit: Option<ProviderPermit>,
-    timing: timing::Timing,
+    timing: watch::Watch,
     _policy_permits: PolicyPermits,
 }
 
 impl Turns {
     /// Turns over these plugins, this store and this vault.
     #[must_use]
-    pub fn new(plugins: Arc<Plugins>, store: Store, vault: Arc<Vault>, options: TurnOptions) -> Self {
+    pub fn new(
+        plugins: Arc<Plugins>,
+        store: Store,
+        vault: Arc<Vault>,
+        options: TurnOptions,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let engine = Engine {
             wit: WIT_VERSION.into(),
             gate: gate::GATE_VERSION,
@@ -211,6 +221,7 @@ impl Turns {
             store,
             vault,
             options,
+            metrics,
             engine,
             fates: history::Fates::new(),
             transcripts: transcript::Transcripts::new(),
@@ -222,6 +233,10 @@ impl Turns {
     /// # Errors
     /// [`Refused`]: nothing was judged and nothing recorded.
     pub async fn begin(self: &Arc<Self>, request: TurnRequest) -> Result<Begun, Refused> {
+        self.take(request).await.inspect_err(|refused| self.metrics.turn_refused(refused.code()))
+    }
+
+    async fn take(self: &Arc<Self>, request: TurnRequest) -> Result<Begun, Refused> {
         let timing = timing::Timing::start();
         let agent = &request.agent;
         let (AgentState::Running, Some(session)) = (agent.state, agent.session) else {
@@ -238,11 +253,10 @@ impl Turns {
         attachment::check(&request.files, &set, agent.mode, self.options.unjudged)?;
         // Each policy has at most one instance at a time in a turn's two stages of text, and one for its thinking.
         let instances = u32::try_from(set.bindings.len() * 2).unwrap_or(u32::MAX);
-        let policy_permits = self.plugins.policies.permits(instances).ok_or(Refused::Busy)?;
-        let provider_permit = self.plugins.providers.permit().ok_or(Refused::Busy)?;
-        timing.pass(timing::Point::Begun);
+        let policy_permits = self.plugins.policies.permits(instances).ok_or_else(|| self.full(PoolName::Policies))?;
+        let provider_permit = self.plugins.providers.permit().ok_or_else(|| self.full(PoolName::Providers))?;
         Ok(Begun {
-            timing,
+            timing: watch::Watch::new(timing, Arc::clone(&self.metrics), agent),
             turns: Arc::clone(self),
             session,
             answer: MessageId::generate(),
@@ -252,6 +266,11 @@ impl Turns {
             _policy_permits: policy_permits,
             request,
         })
+    }
+
+    fn full(&self, pool: PoolName) -> Refused {
+        self.metrics.permit_refused(pool);
+        Refused::Busy
     }
 }
 

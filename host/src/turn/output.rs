@@ -161,10 +161,11 @@ impl Turn {
             self.send(Frame::GovernanceResult(Box::new(result))).await;
         }
         if let Ending::Failed(error) = &ending {
+            self.begun.timing.provider_failed(code(error));
             self.send(failure(error, self.begun.answer)).await;
         }
+        self.begun.timing.ended(reason, usage);
         self.send(stream_end(self.begun.answer, reason, usage)).await;
-        self.begun.timing.report();
         Ok(())
     }
 
@@ -267,6 +268,11 @@ fn completed(completion: &Completion) -> Ending {
     Ending::Complete(reason, usage)
 }
 
+/// The stable code of a provider's fault.
+fn code(error: &ProviderError) -> &'static str {
+    error.code().unwrap_or("provider_unavailable")
+}
+
 /// The frame for a provider's fault. Its words are for the operator's log: they are a stranger's.
 fn failure(error: &ProviderError, answer: gavel_store::MessageId) -> Frame {
     tracing::warn!(%error, "the provider failed");
@@ -285,10 +291,5 @@ fn failure(error: &ProviderError, answer: gavel_store::MessageId) -> Frame {
     };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds, saturating")]
     let retry_after = retry_after.map(|seconds: f64| seconds as u64);
-    Frame::Error {
-        code: error.code().unwrap_or("provider_unavailable"),
-        message: message.to_owned(),
-        message_id: Some(answer),
-        retry_after,
-    }
+    Frame::Error { code: code(error), message: message.to_owned(), message_id: Some(answer), retry_after }
 }

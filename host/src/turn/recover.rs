@@ -62,6 +62,7 @@ impl Turns {
             engine: unfinished.engine,
             model: unfinished.model,
             provider: unfinished.provider,
+            metrics: self.metrics.clone(),
         };
         let seal = OutputSeal {
             agent: turn.agent,

@@ -70,6 +70,7 @@ impl Turn {
             engine: turns.engine.clone(),
             model: agent.model.clone(),
             provider: agent.provider.clone(),
+            metrics: turns.metrics.clone(),
         };
         let subject = SubjectFrame {
             model: agent.model.clone(),
@@ -111,6 +112,7 @@ impl Turn {
         let input = self.judge_input().await;
         if input.passage.blocked {
             self.seal_input(&input, prompt).await?;
+            self.begun.timing.ended(FinishReason::Blocked, Usage::default());
             self.send(stream_end(self.begun.answer, FinishReason::Blocked, Usage::default())).await;
             return Ok(());
         }
@@ -130,8 +132,9 @@ impl Turn {
         messages.push(Message { role: Role::User, parts: self.enclosed.parts(text) });
         let request = ChatRequest { model: self.begun.request.agent.model.clone(), messages, ..ChatRequest::default() };
         let turns = &self.begun.turns;
+        let upstream = self.begun.timing.upstream();
         permit.map(|permit| match turns.credential(&self.begun.request.agent, provider) {
-            Ok(key) => turns.plugins.providers.chat(&provider.binding, permit, key, request),
+            Ok(key) => turns.plugins.providers.chat(&provider.binding, permit, key, Some(upstream), request),
             Err(error) => ChatStream::failed(error),
         })
     }

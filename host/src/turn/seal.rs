@@ -1,5 +1,7 @@
 //! From a judgement to a leaf's draft, and from a sealed leaf to what the client is told.
 
+use std::sync::Arc;
+
 use gavel_log::judged::{Edit, Stage, Subject};
 use gavel_log::record::{
     Coverage, DecisionKind, Engine, FindingCount, MAX_FINDINGS, Mode, Outcome, PolicyError, RECORD_VERSION, Record,
@@ -12,9 +14,11 @@ use gavel_store::{AgentId, LeafDraft, MessageId, Sealed, SessionId};
 use super::frame::{FindingView, GovernanceResult, VerdictView, span_view};
 use super::judge::{Answer, Judgement};
 use super::opening::{Opening, OpeningError};
+use super::watch;
 use crate::clock;
 use crate::config::Openings;
 use crate::random::random;
+use crate::telemetry::Metrics;
 use crate::vault::SessionKey;
 
 /// Why a judgement cannot be made a leaf.
@@ -41,6 +45,7 @@ pub(crate) struct RecordFrame {
     pub(crate) engine: Engine,
     pub(crate) model: String,
     pub(crate) provider: String,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// A stage that was judged, with what was made of its text.
@@ -59,6 +64,7 @@ pub(crate) struct Judged<'a> {
 impl RecordFrame {
     /// The leaf's draft, with fresh secrets.
     pub(crate) fn draft(&self, judged: &Judged<'_>) -> Result<LeafDraft, DraftError> {
+        watch::count(&self.metrics, judged.judgement);
         let secret = RecordSecret::from_bytes(random());
         let content = judged.subject.text.as_str();
         let mut record = Record {

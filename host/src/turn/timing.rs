@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use super::frame::FinishReason;
+
 /// A point that a turn passes, in order.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Point {
@@ -48,14 +50,22 @@ impl Timing {
         }
     }
 
+    /// When it passed a point, from its beginning; none if it did not.
+    pub(super) fn at(&self, point: Point) -> Option<Duration> {
+        self.passed.get(point as usize)?.get().copied()
+    }
+
+    /// Since its beginning.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Says the times in microseconds; points that were not passed are left out.
-    pub(super) fn report(&self) {
-        let at = |point: Point| {
-            let passed = self.passed.get(point as usize).and_then(OnceLock::get);
-            passed.map(|at| u64::try_from(at.as_micros()).unwrap_or(u64::MAX))
-        };
+    pub(super) fn report(&self, reason: FinishReason) {
+        let at = |point: Point| self.at(point).map(|at| u64::try_from(at.as_micros()).unwrap_or(u64::MAX));
         tracing::debug!(
             target: "gavel::turn::timing",
+            finish_reason = reason.as_str(),
             begun = at(Point::Begun),
             prompted = at(Point::Prompted),
             judged = at(Point::Judged),

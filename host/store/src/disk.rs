@@ -15,6 +15,7 @@ use redb::{
 use crate::error::StoreError;
 use crate::journal::{HALF_BYTES, Journaled};
 use crate::leaf::{Leaf, LogHead};
+use crate::observe::Gauges;
 use crate::tables::{self, Tables};
 use crate::tiles::{self, FullTiles, Tiles, tree_error};
 
@@ -27,7 +28,7 @@ pub const JOURNAL_NAME: &str = "gavel.redb-journal";
 pub(crate) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
 
 /// Opens the database of a directory.
-pub(crate) fn in_directory(dir: &Path, cache_bytes: usize) -> Opener {
+pub(crate) fn in_directory(dir: &Path, cache_bytes: usize, gauges: Arc<Gauges>) -> Opener {
     let (path, journal) = (dir.join(FILE_NAME), dir.join(JOURNAL_NAME));
     Box::new(move || {
         let journal = open_file(&journal)?;
@@ -38,7 +39,7 @@ pub(crate) fn in_directory(dir: &Path, cache_bytes: usize) -> Opener {
         })?;
         let (file, journal) = (FileBackend::new(open_file(&path)?)?, FileBackend::new(journal)?);
         sync_directory(&path)?;
-        let backend = Journaled::open(file, journal, HALF_BYTES)?;
+        let backend = Journaled::open(file, journal, HALF_BYTES)?.measured(Arc::clone(&gauges));
         Builder::new().set_cache_size(cache_bytes).create_with_backend(backend)
     })
 }

@@ -15,6 +15,7 @@ mod id;
 mod journal;
 mod leaf;
 mod message;
+mod observe;
 mod read;
 mod row;
 mod store;
@@ -40,6 +41,7 @@ pub use file::{FileSeal, FileVerdict, FilesSeal, MAX_FILES, ObjectId, StoredFile
 pub use id::{AgentId, CheckpointId, FileId, IdError, KeyId, MAX_USER_ID_CHARS, MessageId, SessionId, UserId};
 pub use leaf::{LeafDraft, LeafPlace, LeafRow, LogHead, MAX_BLOB_BYTES, Sealed};
 pub use message::{Attachments, MessageDraft, MessagePosition, PositionError, StoredMessage, TurnPart};
+pub use observe::{Commit, CommitObserver, StoreStatus};
 pub use read::{MAX_ENTRIES, MAX_LOOKBACK, MAX_PAGE};
 pub use store::{Store, StoreOptions};
 pub use turn::{

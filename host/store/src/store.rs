@@ -13,7 +13,9 @@ use crate::disk::{self, Disk, Opener};
 use crate::error::StoreError;
 use crate::file::{FilesSeal, MAX_FILES, ObjectId};
 use crate::id::{AgentId, FileId, KeyId, MessageId, UserId};
+use crate::journal::HALF_BYTES;
 use crate::leaf::{LogHead, Sealed, within};
+use crate::observe::{CommitObserver, Gauges, StoreStatus};
 use crate::turn::{InputSeal, InputSealed, OutputSeal, OutputSealed};
 use crate::user::User;
 use crate::vault_key::{VaultKey, VaultKeyPut};
@@ -23,7 +25,7 @@ use crate::write::{self, Batch, Jobs, Request, Staged, Writer, WriterOptions};
 const SMALL_WRITE: usize = 1024;
 
 /// How the store works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct StoreOptions {
     /// Bytes of the database that are kept in memory.
     pub cache_bytes: usize,
@@ -32,11 +34,13 @@ pub struct StoreOptions {
     /// Keeps recovery after a crash short however large the database is, at the price of a second flush for each
     /// commit. Off by default: a commit's flush is on every turn's path, a recovery on that of a crash alone.
     pub quick_repair: bool,
+    /// Who is told of each commit.
+    pub observer: Option<Arc<dyn CommitObserver>>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_bytes: 64 * 1024 * 1024, max_batch: 256, quick_repair: false }
+        Self { cache_bytes: 64 * 1024 * 1024, max_batch: 256, quick_repair: false, observer: None }
     }
 }
 
@@ -52,6 +56,7 @@ pub struct Store {
 
 struct Inner {
     disk: Arc<Disk>,
+    gauges: Arc<Gauges>,
     jobs: Jobs,
     /// The signal that stops the writer, and its thread: taken by whoever closes the store first.
     writer: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
@@ -73,18 +78,35 @@ impl Store {
     /// [`StoreError::Schema`] for a file of another version, [`StoreError::Origin`], [`StoreError::Corrupt`], and
     /// [`StoreError::Database`] when the file cannot be opened or is open in another process.
     pub fn open(dir: &Path, signer: SigningKey, options: StoreOptions) -> Result<Self, StoreError> {
-        Self::open_with(disk::in_directory(dir, options.cache_bytes), signer, options)
+        let gauges = Arc::<Gauges>::default();
+        let opener = disk::in_directory(dir, options.cache_bytes, Arc::clone(&gauges));
+        Self::open_measured(opener, signer, options, gauges)
     }
 
     /// Opens the store on whatever database `opener` gives.
+    #[cfg(test)]
     pub(crate) fn open_with(opener: Opener, signer: SigningKey, options: StoreOptions) -> Result<Self, StoreError> {
+        Self::open_measured(opener, signer, options, Arc::default())
+    }
+
+    fn open_measured(
+        opener: Opener,
+        signer: SigningKey,
+        options: StoreOptions,
+        gauges: Arc<Gauges>,
+    ) -> Result<Self, StoreError> {
         let disk = Arc::new(Disk::open(opener, signer)?);
-        let writer_options = WriterOptions { max_batch: options.max_batch.max(1), quick_repair: options.quick_repair };
+        let writer_options = WriterOptions {
+            max_batch: options.max_batch.max(1),
+            quick_repair: options.quick_repair,
+            observer: options.observer,
+            gauges: Arc::clone(&gauges),
+        };
         let (writer, jobs, stop) = Writer::new(Arc::clone(&disk), writer_options);
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let thread =
             std::thread::Builder::new().name("gavel-store-writer".into()).spawn(move || writer.run(&runtime))?;
-        Ok(Self { inner: Arc::new(Inner { disk, jobs, writer: Mutex::new(Some((stop, thread))) }) })
+        Ok(Self { inner: Arc::new(Inner { disk, gauges, jobs, writer: Mutex::new(Some((stop, thread))) }) })
     }
 
     /// Finishes the writes that are waiting and closes the file; every other clone is refused from then on. Blocks
@@ -97,6 +119,20 @@ impl Store {
     #[must_use]
     pub fn head(&self) -> Arc<LogHead> {
         self.inner.disk.head()
+    }
+
+    /// How it is doing now, without waiting for the writer.
+    #[must_use]
+    pub fn status(&self) -> StoreStatus {
+        let Inner { jobs, gauges, .. } = &*self.inner;
+        StoreStatus {
+            writing: !jobs.is_closed(),
+            failed_commit: gauges.failed_commit(),
+            waiting: jobs.max_capacity().saturating_sub(jobs.capacity()),
+            max_waiting: jobs.max_capacity(),
+            journal_bytes: gauges.journal_bytes(),
+            journal_limit_bytes: HALF_BYTES,
+        }
     }
 
     pub(crate) fn disk(&self) -> &Disk {

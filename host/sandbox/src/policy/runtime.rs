@@ -9,6 +9,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use super::component::{LoadError, PolicyComponent};
 use super::limits::PolicyLimits;
+use crate::Pool;
 use crate::cache::CodeCache;
 use crate::ticker::Ticker;
 
@@ -29,7 +30,7 @@ pub struct PolicyRuntime {
     limits_digest: Hash,
     permits: Arc<Semaphore>,
     cache: Option<CodeCache>,
-    _ticker: Ticker,
+    ticker: Ticker,
 }
 
 impl PolicyRuntime {
@@ -40,7 +41,7 @@ impl PolicyRuntime {
     pub fn new(limits: PolicyLimits, cache: Option<CodeCache>) -> wasmtime::Result<Arc<Self>> {
         let engine = Engine::new(&config(&limits))?;
         Ok(Arc::new(Self {
-            _ticker: Ticker::start(&engine),
+            ticker: Ticker::start(&engine),
             limits_digest: limits.digest(),
             permits: Arc::new(Semaphore::new(limits.max_instances as usize)),
             engine,
@@ -60,6 +61,18 @@ impl PolicyRuntime {
     pub fn permits(&self, count: u32) -> Option<PolicyPermits> {
         let permits = Arc::clone(&self.permits).try_acquire_many_owned(count).ok()?;
         Some(PolicyPermits { _permits: permits })
+    }
+
+    /// How many instances are promised or alive now, and how many may be.
+    #[must_use]
+    pub fn pool(&self) -> Pool {
+        Pool::of(&self.permits, self.limits.max_instances)
+    }
+
+    /// Whether the engine's clock ticks. Without it, a guest that loops holds its thread.
+    #[must_use]
+    pub fn is_ticking(&self) -> bool {
+        self.ticker.is_ticking()
     }
 
     /// Checks and compiles a component.

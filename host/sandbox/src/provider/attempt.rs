@@ -16,6 +16,7 @@ use super::grant::Grant;
 use super::guest::{DeltaSink, Guest, instantiate, within};
 use super::ledger::{Ledger, Stop};
 use super::limits::{SHORT_RETRY_AFTER, TRIAL};
+use super::observe::UpstreamObserver;
 use super::outbound::Outbound;
 use super::runtime::{ProviderBinding, Shared};
 
@@ -28,6 +29,7 @@ pub(super) struct Chat {
     pub(super) shared: Arc<Shared>,
     pub(super) binding: Arc<ProviderBinding>,
     pub(super) key: Option<Arc<SecretString>>,
+    pub(super) observer: Option<Arc<dyn UpstreamObserver>>,
 }
 
 /// A failed attempt.
@@ -119,7 +121,7 @@ pub(super) async fn trial<T>(
     call: impl AsyncFnOnce(&ProviderPlugin, &mut Store<Guest>) -> wasmtime::Result<T>,
 ) -> Result<T, String> {
     let nothing = Grant { origins: Vec::new(), credential: None, allow_private: false };
-    let guest = Guest::new(shared.outbound(Arc::new(nothing), None), None);
+    let guest = Guest::new(shared.outbound(Arc::new(nothing), None, None), None);
     let called = within(TRIAL, async {
         let (mut store, plugin) = instantiate(&shared.engine, pre, guest).await;
         call(&plugin?, &mut store).await
@@ -135,15 +137,20 @@ fn trapped(error: &wasmtime::Error) -> ProviderError {
 }
 
 impl Shared {
-    fn outbound(&self, grant: Arc<Grant>, key: Option<Arc<SecretString>>) -> Outbound {
+    fn outbound(
+        &self,
+        grant: Arc<Grant>,
+        key: Option<Arc<SecretString>>,
+        observer: Option<Arc<dyn UpstreamObserver>>,
+    ) -> Outbound {
         let ledger = Arc::new(Ledger::new(self.limits.response_bytes));
-        Outbound { clients: self.clients.clone(), limits: self.limits.clone(), grant, key, ledger }
+        Outbound { clients: self.clients.clone(), limits: self.limits.clone(), grant, key, ledger, observer }
     }
 }
 
 impl Chat {
     fn guest(&self, sink: Option<DeltaSink>) -> Guest {
-        Guest::new(self.shared.outbound(self.binding.grant.clone(), self.key.clone()), sink)
+        Guest::new(self.shared.outbound(self.binding.grant.clone(), self.key.clone(), self.observer.clone()), sink)
     }
 
     fn require_key(&self) -> Result<(), ProviderError> {

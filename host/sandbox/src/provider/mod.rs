@@ -24,6 +24,7 @@ mod guest;
 mod ledger;
 mod limits;
 mod manifest;
+mod observe;
 mod origin;
 mod outbound;
 mod runtime;
@@ -38,6 +39,7 @@ pub use error::{BindError, LoadError, MAX_DETAIL_BYTES, ProviderError, RuntimeEr
 pub use grant::{CredentialGrant, Grant, GrantError};
 pub use limits::ProviderLimits;
 pub use manifest::{CredentialRequest, Manifest, ManifestError};
+pub use observe::UpstreamObserver;
 pub use origin::{Origin, OriginError};
 pub use runtime::{ProviderBinding, ProviderComponent, ProviderPermit, ProviderRuntime};
 pub use stream::ChatStream;

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Limited};
@@ -18,10 +18,14 @@ use super::clients::{Clients, Prohibited};
 use super::grant::{Grant, is_hop_by_hop};
 use super::ledger::{Ledger, Stop};
 use super::limits::{HEADER_BYTES, ProviderLimits};
+use super::observe::UpstreamObserver;
 use super::origin::{Origin, literal_address};
 
 /// Most bytes of one write to a request's body.
 const BODY_WRITE_BYTES: usize = 256 << 10;
+/// W3C Trace Context.
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 /// What stands in a response's header for the key.
 const MASK: HeaderValue = HeaderValue::from_static("***");
 
@@ -32,6 +36,7 @@ pub(super) struct Outbound {
     pub(super) grant: Arc<Grant>,
     pub(super) key: Option<Arc<SecretString>>,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) observer: Option<Arc<dyn UpstreamObserver>>,
 }
 
 /// What `wasi:http` wants back: the response, and a future that drives its connection (reqwest drives its own).
@@ -110,6 +115,12 @@ impl Outbound {
                 headers.insert(credential.header.clone(), value);
             }
         }
+        // Of the trace the guest knows nothing: a value of its own would tie strangers' traces together.
+        headers.remove(TRACE_PARENT);
+        headers.remove(TRACE_STATE);
+        if let Some(parent) = self.observer.as_ref().and_then(|observer| observer.traceparent()) {
+            headers.insert(TRACE_PARENT, parent);
+        }
         Ok(headers)
     }
 
@@ -120,11 +131,17 @@ impl Outbound {
     ) -> impl Future<Output = Result<Answer, Error>> + use<> {
         let client = self.clients.get(self.grant.allow_private).clone();
         let (ledger, key) = (self.ledger.clone(), self.key.clone());
+        let observer = self.observer.clone();
         let first_byte = shorter(self.limits.first_byte, options.first_byte_timeout);
         let idle = shorter(self.limits.idle, options.between_bytes_timeout);
         async move {
             let origin = Origin::of(request.url()).map(|origin| origin.to_string()).unwrap_or_default();
+            let sent = Instant::now();
             let answered = tokio::time::timeout(first_byte, client.execute(request)).await;
+            if let Some(observer) = observer {
+                let status = answered.as_ref().ok().and_then(|answer| Some(answer.as_ref().ok()?.status()));
+                observer.answered(sent.elapsed(), status);
+            }
             let response = match answered {
                 Ok(Ok(response)) => response,
                 Ok(Err(error)) => return Err(refusal(&error, origin, &ledger)),

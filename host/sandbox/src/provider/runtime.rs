@@ -21,8 +21,10 @@ use super::grant::Grant;
 use super::guest::{CORE_INSTANCES, Guest, MEMORIES, TABLES};
 use super::limits::{COMPONENT_BYTES, DELTAS_WAITING, ProviderLimits, TABLE_ELEMENTS, TRIAL_INSTANCES};
 use super::manifest::{self, Manifest};
+use super::observe::UpstreamObserver;
 use super::stream::ChatStream;
 use super::world;
+use crate::Pool;
 use crate::cache::CodeCache;
 use crate::ticker::Ticker;
 
@@ -34,7 +36,7 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) clients: Arc<Clients>,
     pub(super) limits: Arc<ProviderLimits>,
-    _ticker: Ticker,
+    ticker: Ticker,
 }
 
 /// Runs providers: an engine, an instance pool and HTTP clients of their own, apart from the policies'.
@@ -79,7 +81,7 @@ impl ProviderRuntime {
         let shared = Shared {
             clients: Arc::new(Clients::new(limits)?),
             limits: Arc::new(limits.clone()),
-            _ticker: Ticker::start(&engine),
+            ticker: Ticker::start(&engine),
             engine,
         };
         let permits = Arc::new(Semaphore::new(limits.max_instances as usize));
@@ -152,20 +154,33 @@ impl ProviderRuntime {
         Some(ProviderPermit { _permit: permit })
     }
 
+    /// How many chats have their permits now, and how many may.
+    #[must_use]
+    pub fn pool(&self) -> Pool {
+        Pool::of(&self.permits, self.shared.limits.max_instances)
+    }
+
+    /// Whether the engine's clock ticks. Without it, a guest that loops holds its thread.
+    #[must_use]
+    pub fn is_ticking(&self) -> bool {
+        self.shared.ticker.is_ticking()
+    }
+
     /// Starts a chat in a fresh instance; must be called inside a tokio runtime.
     ///
     /// The permit is given back when the chat has ended. The key is added to requests by the host; the guest never
-    /// sees it.
+    /// sees it. `observer` follows the chat's requests.
     #[must_use]
     pub fn chat(
         &self,
         binding: &Arc<ProviderBinding>,
         permit: ProviderPermit,
         key: Option<SecretString>,
+        observer: Option<Arc<dyn UpstreamObserver>>,
         request: ChatRequest,
     ) -> ChatStream {
         let (sender, deltas) = mpsc::channel(DELTAS_WAITING);
-        let chat = self.prepare(binding, key);
+        let chat = self.prepare(binding, key, observer);
         let task = tokio::spawn(async move {
             let result = run(&chat, request.into(), sender).await;
             drop(permit);
@@ -184,14 +199,19 @@ impl ProviderRuntime {
         permit: ProviderPermit,
         key: Option<SecretString>,
     ) -> Result<Vec<Model>, ProviderError> {
-        let chat = self.prepare(binding, key);
+        let chat = self.prepare(binding, key, None);
         let listed = timeout(self.shared.limits.first_byte, models(&chat)).await;
         drop(permit);
         listed.unwrap_or_else(|_| Err(ProviderError::Timeout("the list of models took too long".into())))
     }
 
-    fn prepare(&self, binding: &Arc<ProviderBinding>, key: Option<SecretString>) -> Chat {
-        Chat { shared: self.shared.clone(), binding: binding.clone(), key: key.map(Arc::new) }
+    fn prepare(
+        &self,
+        binding: &Arc<ProviderBinding>,
+        key: Option<SecretString>,
+        observer: Option<Arc<dyn UpstreamObserver>>,
+    ) -> Chat {
+        Chat { shared: self.shared.clone(), binding: binding.clone(), key: key.map(Arc::new), observer }
     }
 }
 

@@ -76,7 +76,7 @@ impl House {
 
     pub(crate) fn chat(&self, binding: &Arc<ProviderBinding>, request: ChatRequest) -> ChatStream {
         let permit = self.runtime.permit().expect("there is room");
-        self.runtime.chat(binding, permit, Some(SecretString::from(KEY)), request)
+        self.runtime.chat(binding, permit, Some(SecretString::from(KEY)), None, request)
     }
 
     /// A whole chat: its text and its end.

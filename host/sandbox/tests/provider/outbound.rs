@@ -74,6 +74,7 @@ async fn a_guest_neither_sees_nor_replaces_the_key() {
     let (headers, _) = upstream.last();
     assert_eq!(headers.get_all("authorization").iter().collect::<Vec<_>>(), [&format!("Bearer {KEY}")]);
     assert_eq!(headers["x-guest"], "yes");
+    assert!(!headers.contains_key("traceparent") && !headers.contains_key("tracestate"), "a trace is the host's");
     assert!(seen.contains("authorization: Bearer guest") && seen.contains("x-echo: ***"), "{seen}");
     assert!(!seen.contains(KEY), "{seen}");
 }
@@ -82,7 +83,8 @@ async fn a_guest_neither_sees_nor_replaces_the_key() {
 async fn without_a_key_a_chat_that_needs_one_does_not_begin() {
     let house = House::new(&limits());
     let rogue = house.rogue_at(&[], false).await;
-    let chat = |key| house.runtime.chat(&rogue, house.runtime.permit().unwrap(), key, request("see", "")).finish();
+    let chat =
+        |key| house.runtime.chat(&rogue, house.runtime.permit().unwrap(), key, None, request("see", "")).finish();
     assert!(matches!(chat(None).await, Err(ProviderError::NoKey(_))));
     assert!(matches!(chat(Some(SecretString::from("a\r\nb"))).await, Err(ProviderError::NoKey(_))));
 }

@@ -3,8 +3,6 @@
 mod client;
 mod socket;
 
-use std::sync::atomic::Ordering;
-
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{State, WebSocketUpgrade};
 use axum::response::Response;
@@ -59,10 +57,8 @@ pub(super) async fn chat(
     let tasks = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track(async move {
-            app.counters.sockets.fetch_add(1, Ordering::Relaxed);
-            let counters = app.counters.clone();
+            let _open = app.metrics.socket_opened();
             socket::Chat::new(app, agent.id, caller, stay).run(socket).await;
-            counters.sockets.fetch_sub(1, Ordering::Relaxed);
         })
     }))
 }

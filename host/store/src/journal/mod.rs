@@ -23,6 +23,7 @@ use std::thread::JoinHandle;
 
 use redb::{BackendError, StorageBackend};
 
+use crate::observe::Gauges;
 use overlay::Overlay;
 use record::{Draft, HEADER_BYTES};
 use replay::End;
@@ -40,6 +41,7 @@ pub(crate) struct Journaled<B> {
     state: Mutex<State>,
     /// Held by readers, so never while a flush waits for the disk. Taken behind `state` where both are.
     ahead: RwLock<Ahead>,
+    gauges: Arc<Gauges>,
 }
 
 /// What was written and is not in the file yet.
@@ -121,7 +123,20 @@ impl<B: StorageBackend> Journaled<B> {
         if let Some(End { half, number, needed, first, at }) = replay::replay(&file, &journal, half_bytes, length)? {
             state = State { half, number: number + 1, needed: number + 1, declared: needed, first, at, ..state };
         }
-        Ok(Self { file: Arc::new(file), journal, half_bytes, state: Mutex::new(state), ahead: RwLock::default() })
+        Ok(Self {
+            file: Arc::new(file),
+            journal,
+            half_bytes,
+            state: Mutex::new(state),
+            ahead: RwLock::default(),
+            gauges: Arc::default(),
+        })
+    }
+
+    /// Tells these gauges how full it is.
+    pub(crate) fn measured(mut self, gauges: Arc<Gauges>) -> Self {
+        self.gauges = gauges;
+        self
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -206,6 +221,7 @@ impl<B: StorageBackend> Journaled<B> {
         state.at += length;
         state.declared = state.needed;
         state.number += 1;
+        self.gauges.journal_at(state.at);
         Ok(())
     }
 

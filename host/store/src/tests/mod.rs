@@ -9,6 +9,7 @@ mod journal;
 mod keys;
 mod medium;
 mod model;
+mod observe;
 mod turns;
 mod vault;
 mod verdicts;

@@ -16,13 +16,14 @@ mod vault;
 mod verdicts;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redb::Durability;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::disk::Disk;
 use crate::error::StoreError;
+use crate::observe::{Commit, CommitObserver, Gauges};
 pub(crate) use agents::{change_agent, create_agent, start_agent, stop_agent};
 pub(crate) use api_keys::{add_api_key, note_api_key_use, remove_api_key};
 pub(crate) use batch::Batch;
@@ -50,10 +51,12 @@ const NEWEST: f64 = 0.1;
 pub(crate) type Jobs = mpsc::Sender<Box<dyn Job>>;
 
 /// How the writer works.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(crate) struct WriterOptions {
     pub(crate) max_batch: usize,
     pub(crate) quick_repair: bool,
+    pub(crate) observer: Option<Arc<dyn CommitObserver>>,
+    pub(crate) gauges: Arc<Gauges>,
 }
 
 /// The writer's state. It runs until its stop signal is sent or dropped, then finishes what is waiting.
@@ -117,7 +120,9 @@ impl Writer {
 
     /// Writes one batch and answers all of its jobs.
     fn write(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let begun = Instant::now();
         let outcome = self.transact(&mut jobs);
+        self.tell(&Commit { operations: jobs.len(), elapsed: begun.elapsed(), written: outcome.is_ok() });
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = jobs.len(), "a batch could not be written");
             // At once, so that readers are served again; if it fails, the next batch tries again.
@@ -128,6 +133,13 @@ impl Writer {
         }
         for job in jobs {
             job.answer(outcome.as_ref());
+        }
+    }
+
+    fn tell(&self, commit: &Commit) {
+        self.options.gauges.committed(commit.written);
+        if let Some(observer) = &self.options.observer {
+            observer.committed(commit);
         }
     }
 

@@ -7,7 +7,9 @@ use wasip2::http::types::{Fields, OutgoingRequest, Scheme};
 pub(crate) fn get(url: &str) -> Result<String, String> {
     let (scheme, rest) = url.split_once("://").ok_or("no URL")?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let headers = [("authorization".to_owned(), b"Bearer guest".to_vec()), ("x-guest".to_owned(), b"yes".to_vec())];
+    let own =
+        [("authorization", "Bearer guest"), ("x-guest", "yes"), ("traceparent", "guest"), ("tracestate", "guest")];
+    let headers = own.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let request = OutgoingRequest::new(Fields::from_list(&headers).map_err(|error| format!("{error:?}"))?);
     let scheme = if scheme == "http" { Scheme::Http } else { Scheme::Https };
     request.set_scheme(Some(&scheme)).map_err(|()| "scheme")?;
