@@ -140,6 +140,10 @@ words!(
     Decision of record::DecisionKind { Allow, Flag, Redact, Block, Unknown }
 );
 words!(
+    /// How the stage ended.
+    Outcome of record::Outcome { Complete, Blocked, Cancelled, Error, Interrupted }
+);
+words!(
     /// How grave a finding is.
     Severity of judged::Severity { Low, Medium, High, Critical }
 );
@@ -159,6 +163,16 @@ words!(
     /// How a checkpoint came about.
     CheckpointKind of gavel_store::CheckpointKind { Automatic, Manual }
 );
+
+/// How often a policy's rule found something: what `gavel_log::record::FindingCount` writes.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "its shape alone is wanted")]
+pub(crate) struct FindingCount {
+    count: u64,
+    rule: String,
+    #[schema(value_type = Severity)]
+    severity: (),
+}
 
 /// The proof of one governance result: what `gavel_log::ProofAnswer` writes.
 #[derive(Debug, ToSchema)]

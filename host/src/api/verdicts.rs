@@ -13,6 +13,7 @@ use gavel_store::{AgentId, SessionId, VerdictFilter, VerdictRow};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::cursor;
@@ -20,27 +21,44 @@ use super::guard::TheAgent;
 use super::params::Params;
 use super::problem::Problem;
 use crate::agent::FieldError;
+use crate::schema;
 use crate::verdicts::VerdictsError;
 
 /// The media type of one JSON object for each line.
 const NDJSON: &str = "application/x-ndjson";
 
 /// What a question takes: results of which all of it is true.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VerdictParams {
+    /// What the enforcing bindings decided together.
+    #[param(inline)]
     decision: Option<Decided>,
+    /// What was judged.
+    #[param(value_type = Option<schema::Stage>)]
     stage: Option<Stage>,
+    /// A policy that was asked, by its name.
+    #[param(example = "pii")]
     policy: Option<String>,
+    /// A rule that found something.
+    #[param(example = "card")]
     rule: Option<String>,
+    /// The earliest time.
+    #[param(value_type = Option<schema::Time>)]
     from: Option<String>,
+    /// The time before which it was.
+    #[param(value_type = Option<schema::Time>)]
     to: Option<String>,
+    /// Most elements of the page; 50 without it.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
+    /// The page before this one's `next_cursor`.
     cursor: Option<String>,
 }
 
 /// What may have been decided.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Decided {
     Allow,
@@ -61,43 +79,77 @@ impl From<Decided> for DecisionKind {
 }
 
 /// A page of governance results, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecordList, examples(json!({"verdicts": [verdict_example()], "next_cursor": null})))]
 struct VerdictList {
     verdicts: Vec<VerdictView>,
+    /// Where the next page begins; null at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
+fn verdict_example() -> serde_json::Value {
+    let hash = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    serde_json::json!({
+        "leaf_hash": hash, "leaf_index": 69, "seq": 3, "agent_id": "ocs_01k6zv3mfe5x8q2r7t9w4y6b0n",
+        "session_id": "ses_01k6zv3mfe5x8q2r7t9w4y6b0n", "message_id": "msg_01k6zv3mfe5x8q2r7t9w4y6b0n",
+        "stage": "input", "mode": "enforcing", "decision": "block", "would": "block", "enforced": true,
+        "outcome": "blocked",
+        "verdicts": [{
+            "policy": "secrets", "version": "0.1.0", "digest": hash, "enforcement": "enforce", "decision": "block",
+            "findings": [{"rule": "aws-access-key", "count": 1, "severity": "high"}], "more": 0, "error": null,
+        }],
+        "model": "demo", "provider": "demo", "time": "2026-01-31T12:00:00.000Z",
+    })
+}
+
 /// A governance result, without any text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Record)]
 struct VerdictView {
+    #[schema(value_type = schema::LeafHash)]
     leaf_hash: String,
     leaf_index: u64,
     seq: u64,
+    #[schema(value_type = schema::AgentId)]
     agent_id: AgentId,
+    #[schema(value_type = schema::SessionId)]
     session_id: SessionId,
+    #[schema(required, value_type = Option<schema::MessageId>)]
     message_id: Option<String>,
+    #[schema(value_type = schema::Stage)]
     stage: Stage,
+    #[schema(value_type = schema::Mode)]
     mode: Mode,
+    #[schema(value_type = schema::Decision)]
     decision: DecisionKind,
+    #[schema(value_type = schema::Decision)]
     would: DecisionKind,
     enforced: bool,
+    #[schema(value_type = schema::Outcome)]
     outcome: Outcome,
     verdicts: Vec<PolicyVerdictView>,
     model: String,
     provider: String,
+    #[schema(value_type = schema::Time)]
     time: String,
 }
 
 /// One policy's verdict, as its record has it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecordedVerdict)]
 struct PolicyVerdictView {
     policy: String,
     version: String,
     digest: String,
+    #[schema(value_type = schema::Enforcement)]
     enforcement: Enforcement,
+    #[schema(value_type = schema::Decision)]
     decision: DecisionKind,
+    #[schema(value_type = Vec<schema::FindingCount>)]
     findings: Vec<FindingCount>,
     more: u64,
+    #[schema(required, value_type = Option<schema::PolicyError>)]
     error: Option<PolicyError>,
 }
 
@@ -140,7 +192,20 @@ impl From<VerdictRecord> for PolicyVerdictView {
     }
 }
 
-/// `GET /v1/agents/{id}/verdicts`
+/// List what was decided on an agent's messages, newest first.
+///
+/// Records, never texts. With `Accept: application/x-ndjson` they come as a stream, one a line.
+#[utoipa::path(
+    get,
+    path = "/v1/agents/{id}/verdicts",
+    tag = "Verdicts",
+    operation_id = "list_agent_verdicts",
+    params(("id" = schema::AgentId, Path, description = "The agent's id."), VerdictParams),
+    responses((status = 200, description = "The results.", content(
+        (VerdictList = "application/json"),
+        (String = "application/x-ndjson", example = "{…}\n{…}\n"),
+    ))),
+)]
 pub(super) async fn of_agent(
     State(app): State<App>,
     TheAgent(agent): TheAgent,
@@ -150,7 +215,20 @@ pub(super) async fn of_agent(
     answer(&app, &headers, params, Some(agent.id)).await
 }
 
-/// `GET /v1/verdicts`
+/// List what was decided on every agent's messages, newest first.
+///
+/// Records, never texts. With `Accept: application/x-ndjson` they come as a stream, one a line.
+#[utoipa::path(
+    get,
+    path = "/v1/verdicts",
+    tag = "Verdicts",
+    operation_id = "list_verdicts",
+    params(VerdictParams),
+    responses((status = 200, description = "The results.", content(
+        (VerdictList = "application/json"),
+        (String = "application/x-ndjson", example = "{…}\n{…}\n"),
+    ))),
+)]
 pub(super) async fn of_all(
     State(app): State<App>,
     headers: HeaderMap,

@@ -48,6 +48,7 @@ impl From<Uploaded> for UploadedView {
 
 /// The form of an upload.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "its shape alone is wanted: the form is read as it comes")]
 struct UploadForm {
     /// The files, each in a part of its own under this name.

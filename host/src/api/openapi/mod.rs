@@ -11,7 +11,7 @@ use utoipa::OpenApi;
 
 pub(super) use shared::every_code;
 
-use super::{agents, chat, docs, files, health, keys, log, messages, proofs, vault, verify};
+use super::{agents, chat, docs, files, health, keys, log, messages, proofs, vault, verdicts, verify};
 
 /// What the handlers say of themselves. What all of them share is added by [`shared::complete`].
 #[derive(OpenApi)]
@@ -52,12 +52,15 @@ use super::{agents, chat, docs, files, health, keys, log, messages, proofs, vaul
         vault::list,
         vault::put,
         vault::remove,
+        verdicts::of_agent,
+        verdicts::of_all,
         verify::proof,
     ),
     tags(
         (name = "Agents", description = "Made, changed, started and stopped."),
         (name = "Chat", description = "Governed turns."),
         (name = "Messages", description = "What was said, as far as it passed."),
+        (name = "Verdicts", description = "What was decided, by which rule, and when."),
         (name = "Files", description = "What messages may name."),
         (name = "API keys", description = "Tokens for one agent, with scopes."),
         (name = "Vault", description = "The agent's own keys for its providers."),

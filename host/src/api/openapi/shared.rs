@@ -25,6 +25,7 @@ pub(super) fn complete(document: &mut OpenApi) {
     let mut statuses = BTreeSet::new();
     for (method, route, rule) in routes() {
         if let Some(operation) = operation(&mut document.paths, method, &documented(route)) {
+            settle_body(operation);
             add_security(operation, rule);
             add_failures(operation, rule);
             finish_responses(operation, &mut statuses);
@@ -81,6 +82,20 @@ fn add_components(components: &mut Components) {
     let mut schemas = vec![(Body::name().into_owned(), <Body as utoipa::PartialSchema>::schema())];
     Body::schemas(&mut schemas);
     components.schemas.extend(schemas);
+}
+
+/// A body that may be left out is described as one that may be null, which it may not.
+fn settle_body(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for content in body.content.values_mut() {
+        let RefOr::T(content) = content else { continue };
+        if let Some(RefOr::T(Schema::OneOf(either))) = &content.schema
+            && let [RefOr::Ref(shape), RefOr::T(Schema::Object(null))] = either.items.as_slice()
+            && null.schema_type == SchemaType::new(Type::Null)
+        {
+            content.schema = Some(RefOr::Ref(shape.clone()));
+        }
+    }
 }
 
 fn add_security(operation: &mut Operation, rule: Rule) {
