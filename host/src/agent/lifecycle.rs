@@ -1,7 +1,5 @@
 //! Start and stop.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use gavel_store::{Agent, AgentId, CheckpointDraft, CheckpointId, SessionCheckpoint, SessionId, StartSession, Started};
@@ -13,32 +11,19 @@ use crate::clock::now_ms;
 /// How long open turns may go on after a stop.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
 
-/// Serialises start and stop of one agent: the store is atomic, but a stop waits for turns in between.
-#[derive(Default)]
-pub(super) struct Locks(Mutex<HashMap<AgentId, Weak<tokio::sync::Mutex<()>>>>);
-
-impl Locks {
-    async fn lock(&self, agent: AgentId) -> OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            locks.retain(|_, lock| lock.strong_count() > 0);
-            locks.get(&agent).and_then(Weak::upgrade).unwrap_or_else(|| {
-                let lock = Arc::default();
-                locks.insert(agent, Arc::downgrade(&lock));
-                lock
-            })
-        };
-        lock.lock_owned().await
-    }
-}
-
 impl Agents {
+    /// The right to change an agent's life, held by one at a time: the store is atomic, but a stop waits for turns in
+    /// between.
+    pub(super) async fn alone(&self, agent: AgentId) -> OwnedMutexGuard<()> {
+        self.lives.of(agent).lock_owned().await
+    }
+
     /// Starts an agent in its last session, or in a new one. A running agent stays as it is.
     ///
     /// # Errors
     /// When a key does not open or the store fails.
     pub async fn start(&self, agent: &Agent, new_session: bool) -> Result<Started, AgentError> {
-        let _alone = self.lifecycle.lock(agent.id).await;
+        let _alone = self.alone(agent.id).await;
         let session = SessionId::generate();
         let wrapped_key = self.vault.new_session_key(&agent.id, &agent.wrapped_data_key, &session)?;
         let start = StartSession { id: session, wrapped_key, force_new: new_session, now: now_ms() };
@@ -59,7 +44,7 @@ impl Agents {
     }
 
     async fn stop_alone(&self, agent: AgentId) -> Result<SessionCheckpoint, AgentError> {
-        let _alone = self.lifecycle.lock(agent).await;
+        let _alone = self.alone(agent).await;
         // Held until the store says `stopped`: no turn begins in between.
         let _closed = self.open_turns.close(agent, STOP_GRACE).await;
         let draft = CheckpointDraft { id: CheckpointId::generate(), now: now_ms() };

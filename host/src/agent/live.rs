@@ -1,5 +1,6 @@
 //! A turn as its client sees it: everything said so far, readable from the start by whoever comes back.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct LiveTurn {
     /// The pseudonym of the one caller who may read it: what it says is meant for its caller.
     caller: String,
     cancel: CancellationToken,
+    /// What it says is kept no longer than it runs.
+    forgotten: AtomicBool,
     said: Mutex<Said>,
     /// Counts what was added, to wake readers.
     news: watch::Sender<u64>,
@@ -58,6 +61,7 @@ impl LiveTurn {
             input,
             caller,
             cancel: CancellationToken::new(),
+            forgotten: AtomicBool::new(false),
             said: Mutex::default(),
             news: watch::Sender::new(0),
             audience: watch::Sender::new(Audience::default()),
@@ -89,6 +93,15 @@ impl LiveTurn {
 
     pub(super) fn cancelled(&self) -> &CancellationToken {
         &self.cancel
+    }
+
+    /// It is not to be resumed after its end: what was said is to be forgotten.
+    pub(super) fn forget(&self) {
+        self.forgotten.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.forgotten.load(Ordering::Acquire)
     }
 
     /// Whether all has been said.

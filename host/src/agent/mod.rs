@@ -1,10 +1,13 @@
 //! Agents: their making, their life between start and stop, and the turns that are open on them.
 
+mod checkpoints;
 mod conversation;
 mod draft;
+mod erasure;
 mod lifecycle;
 mod live;
 mod open_turns;
+mod per_agent;
 mod replay;
 mod vault_keys;
 
@@ -12,12 +15,17 @@ use std::sync::Arc;
 
 use gavel_log::Chain;
 use gavel_store::{Agent, AgentId, AgentState, Store, StoreError, UserId};
+use per_agent::PerAgent;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::now_ms;
 use crate::config::Config;
+use crate::files::{FileError, Files};
 use crate::plugins::{PluginError, Plugins};
 use crate::random::random;
 use crate::tasks::Tasks;
+use crate::turn::Turns;
 use crate::vault::{Vault, VaultError};
 
 pub use conversation::{Conversations, Said};
@@ -48,6 +56,12 @@ pub enum AgentError {
     /// The plugins failed.
     #[error("the plugins: {0}")]
     Plugins(PluginError),
+    /// An agent's files could not be removed.
+    #[error("the agent's files: {0}")]
+    Files(#[from] FileError),
+    /// A session's history has too many gaps by now.
+    #[error("the session has been restored too often: start another one")]
+    RestoredTooOften,
     /// A task of the server ended before it had answered.
     #[error("the operation was broken off")]
     BrokenOff,
@@ -62,7 +76,12 @@ pub struct Agents {
     plugins: Arc<Plugins>,
     open_turns: Arc<OpenTurns>,
     tasks: Tasks,
-    lifecycle: Arc<lifecycle::Locks>,
+    turns: Arc<Turns>,
+    files: Files,
+    lives: Arc<PerAgent<tokio::sync::Mutex<()>>>,
+    ends: Arc<PerAgent<CancellationToken>>,
+    /// Tells that a deletion left rows to be removed.
+    rows_left: Arc<Notify>,
 }
 
 impl Agents {
@@ -73,10 +92,13 @@ impl Agents {
         store: Store,
         vault: Arc<Vault>,
         plugins: Arc<Plugins>,
+        turns: Arc<Turns>,
+        files: Files,
         open_turns: Arc<OpenTurns>,
         tasks: Tasks,
     ) -> Self {
-        Self { config, store, vault, plugins, open_turns, tasks, lifecycle: Arc::default() }
+        let (lives, ends, rows_left) = (Arc::default(), Arc::default(), Arc::default());
+        Self { config, store, vault, plugins, turns, files, open_turns, tasks, lives, ends, rows_left }
     }
 
     /// Makes a stopped agent.
@@ -120,6 +142,12 @@ impl Agents {
         let agent = self.store.change_agent(id, change, now_ms()).await?;
         tracing::info!(agent = %id, mode = ?agent.mode, "agent changed");
         Ok(agent)
+    }
+
+    /// What is set when the agent is deleted. Whoever waits for it asks afterwards whether the agent was there still.
+    #[must_use]
+    pub fn end_of(&self, id: AgentId) -> Arc<CancellationToken> {
+        self.ends.of(id)
     }
 
     /// The agent, where it exists.

@@ -101,6 +101,19 @@ impl OpenTurns {
         state.turns.get(&(agent, message)).cloned()
     }
 
+    /// Lets go of what an agent's turns have said: those that ended cannot be resumed any more, and those that are open
+    /// will not be.
+    pub fn forget(&self, agent: AgentId) {
+        let mut state = self.state();
+        let state = &mut *state;
+        for turn in state.turns.values().filter(|turn| turn.agent() == agent) {
+            turn.forget();
+        }
+        state.turns.retain(|(of, _), turn| *of != agent || !turn.has_ended());
+        state.ended.retain(|ended| ended.turn.agent() != agent);
+        state.ended_bytes = state.ended.iter().map(|ended| ended.bytes).sum();
+    }
+
     /// How many turns are open.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -201,7 +214,7 @@ impl Drop for OpenTurn {
                     state.open.remove(&agent);
                 }
             }
-            if self.keep {
+            if self.keep && !self.live.is_forgotten() {
                 let bytes = self.live.weight();
                 let until = Instant::now() + RESUME_GRACE;
                 state.ended_bytes += bytes;

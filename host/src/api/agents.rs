@@ -7,12 +7,13 @@ use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
 use gavel_log::record::Mode;
-use gavel_store::{Agent, AgentId, AgentState, CheckpointId, CheckpointKind, SessionCheckpoint, SessionId, Started};
+use gavel_store::{Agent, AgentId, AgentState, CheckpointId, SessionId, Started};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::body::Json;
+use super::checkpoints::CheckpointView;
 use super::cursor;
 use super::guard::{TheAgent, TheCaller};
 use super::params::Params;
@@ -188,6 +189,26 @@ pub(super) async fn change(
     Ok(Answer(app.agents.change(&agent.id, changed).await?.into()))
 }
 
+/// Delete an agent.
+///
+/// New turns are refused at once, open ones get 10 s, its sockets close with 4404, and its keys are destroyed. Its entries stay
+/// in the log, and say nothing without the keys.
+#[utoipa::path(
+    delete,
+    path = "/v1/agents/{id}",
+    tag = "Agents",
+    operation_id = "delete_agent",
+    params(("id" = schema::AgentId, Path, description = "The agent's id.")),
+    responses(
+        (status = 204, description = "The agent is gone with all it had."),
+        (status = 503, description = "A turn of the agent does not end."),
+    ),
+)]
+pub(super) async fn delete(State(app): State<App>, TheAgent(agent): TheAgent) -> Result<StatusCode, Problem> {
+    app.agents.delete(&agent.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// What a start takes.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -268,37 +289,6 @@ pub(super) struct StoppedView {
     #[schema(value_type = schema::AgentState)]
     state: AgentState,
     checkpoint: CheckpointView,
-}
-
-/// A checkpoint of a session.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Checkpoint)]
-pub(super) struct CheckpointView {
-    #[schema(value_type = schema::CheckpointId)]
-    checkpoint_id: CheckpointId,
-    #[schema(value_type = schema::AgentId)]
-    agent_id: AgentId,
-    #[schema(value_type = schema::SessionId)]
-    session_id: SessionId,
-    #[schema(value_type = schema::CheckpointKind)]
-    kind: CheckpointKind,
-    /// Messages in the session when it was made.
-    messages: u64,
-    #[schema(value_type = schema::Time)]
-    created_at: String,
-}
-
-impl From<SessionCheckpoint> for CheckpointView {
-    fn from(checkpoint: SessionCheckpoint) -> Self {
-        Self {
-            checkpoint_id: checkpoint.id,
-            agent_id: checkpoint.agent_id,
-            session_id: checkpoint.session_id,
-            kind: checkpoint.kind,
-            messages: checkpoint.messages,
-            created_at: rfc3339_ms(checkpoint.created_at),
-        }
-    }
 }
 
 /// Stop an agent.

@@ -102,6 +102,29 @@ pub(super) async fn list(
     Ok(Answer(MessageList { messages, next_cursor }))
 }
 
+/// What became of a session's messages.
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({"cleared": 4})))]
+pub(super) struct Cleared {
+    /// Messages that the session's history had.
+    cleared: u64,
+}
+
+/// Delete the messages of the current session.
+///
+/// The session goes on with a new key. What was said before can be opened by nobody any more, and its proofs stay valid.
+#[utoipa::path(
+    delete,
+    path = "/v1/agents/{id}/messages",
+    tag = "Messages",
+    operation_id = "clear_messages",
+    params(("id" = schema::AgentId, Path, description = "The agent's id.")),
+    responses((status = 200, description = "How many there were.", body = Cleared)),
+)]
+pub(super) async fn clear(State(app): State<App>, TheAgent(agent): TheAgent) -> Result<Answer<Cleared>, Problem> {
+    Ok(Answer(Cleared { cleared: app.agents.clear(&agent.id).await? }))
+}
+
 /// The session asked for, or the current one; none before the first start.
 fn session(app: &App, agent: &Agent, asked: Option<&str>) -> Result<Option<Session>, Problem> {
     let id = match asked {

@@ -5,6 +5,7 @@ mod admin;
 mod agents;
 mod body;
 mod chat;
+mod checkpoints;
 mod cursor;
 mod docs;
 mod files;

@@ -56,6 +56,10 @@ codes! {
     AgentNotRunning = "agent_not_running", CONFLICT;
     /// The agent has as many API keys as one may have.
     TooManyApiKeys = "too_many_api_keys", CONFLICT;
+    /// The agent has to be stopped first.
+    AgentRunning = "agent_running", CONFLICT;
+    /// The session's history has too many gaps to be restored again.
+    RestoredTooOften = "restored_too_often", CONFLICT;
     /// The body is too large.
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE;
     /// A file is larger than the limit.
@@ -228,6 +232,8 @@ impl IntoResponse for Problem {
 
 /// Seconds after which a server that has too much to do is worth another try.
 const BUSY_SECONDS: u64 = 1;
+/// Seconds after which a turn that would not end may have.
+const TURN_SECONDS: u64 = 5;
 /// Seconds after which a server that goes down may be up again.
 const RESTART_SECONDS: u64 = 5;
 
@@ -237,7 +243,9 @@ impl From<AgentError> for Problem {
             AgentError::Invalid(errors) => Self::invalid(errors),
             AgentError::Configuration(errors) => Self::with_fields(Code::InvalidConfiguration, errors),
             AgentError::ModeForbidden => Self::new(Code::ModeForbidden, error.to_string()),
+            AgentError::RestoredTooOften => Self::new(Code::RestoredTooOften, error.to_string()),
             AgentError::Store(error) => error.into(),
+            AgentError::Files(error) => error.into(),
             AgentError::Vault(_) | AgentError::Plugins(_) | AgentError::BrokenOff => Self::internal(&error),
         }
     }
@@ -289,6 +297,10 @@ impl From<StoreError> for Problem {
             StoreError::NotFound(_) => Self::not_found(),
             StoreError::TooManyApiKeys => Self::new(Code::TooManyApiKeys, error.to_string()),
             StoreError::AgentNotRunning(_) => Self::new(Code::AgentNotRunning, "the agent is not running"),
+            StoreError::AgentRunning(_) => Self::new(Code::AgentRunning, "the agent has to be stopped first"),
+            StoreError::TurnsOpen(_) => {
+                Self::new(Code::Busy, "a turn of the agent has not ended yet").retry_after(TURN_SECONDS)
+            }
             StoreError::Closed => Self::new(Code::ShuttingDown, "the server is going down"),
             error => Self::internal(&error),
         }

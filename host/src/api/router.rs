@@ -10,23 +10,27 @@ use tower_http::cors::{Any, CorsLayer};
 use super::guard::guard;
 use super::layers::{FILES, no_such_method, no_such_path, surround};
 use super::{
-    App, admin, agents, chat, docs, files, health, keys, log, messages, openapi, proofs, vault, verdicts, verify,
+    App, admin, agents, chat, checkpoints, docs, files, health, keys, log, messages, openapi, proofs, vault, verdicts,
+    verify,
 };
 
 /// The public listener's routes.
 pub fn router(app: App) -> Router {
     let agents = Router::new()
         .route("/v1/agents", post(agents::create).get(agents::list))
-        .route("/v1/agents/{id}", get(agents::show).patch(agents::change))
         .route("/v1/agents/{id}/api-keys", post(keys::give).get(keys::list))
         .route("/v1/agents/{id}/api-keys/{key_id}", delete(keys::revoke))
-        .route("/v1/agents/{id}/start", post(agents::start))
-        .route("/v1/agents/{id}/stop", post(agents::stop))
-        .route("/v1/agents/{id}/chat", get(chat::chat))
-        .route("/v1/agents/{id}/messages", get(messages::list))
         .route("/v1/agents/{id}/vault", post(vault::put).get(vault::list).delete(vault::remove))
         .route(FILES, post(files::create).get(files::list))
         .route("/v1/agents/{id}/files/{file_id}", get(files::show).delete(files::remove))
+        .route("/v1/agents/{id}", get(agents::show).patch(agents::change).delete(agents::delete))
+        .route("/v1/agents/{id}/start", post(agents::start))
+        .route("/v1/agents/{id}/stop", post(agents::stop))
+        .route("/v1/agents/{id}/chat", get(chat::chat))
+        .route("/v1/agents/{id}/messages", get(messages::list).delete(messages::clear))
+        .route("/v1/agents/{id}/checkpoints", get(checkpoints::list).post(checkpoints::create))
+        .route("/v1/agents/{id}/checkpoints/{checkpoint_id}", get(checkpoints::show))
+        .route("/v1/agents/{id}/checkpoints/{checkpoint_id}/restore", post(checkpoints::restore))
         .route("/v1/agents/{id}/proofs/{leaf_hash}", get(proofs::show))
         .route("/v1/agents/{id}/verdicts", get(verdicts::of_agent))
         .route("/v1/verdicts", get(verdicts::of_all))

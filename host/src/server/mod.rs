@@ -127,6 +127,8 @@ impl Server {
                 store.clone(),
                 vault.clone(),
                 plugins.clone(),
+                turns.clone(),
+                files.clone(),
                 open_turns.clone(),
                 tasks.clone(),
             ),
@@ -153,6 +155,7 @@ impl Server {
             started,
         };
         let operator = Operator::new(app.access.clone());
+        app.agents.erase_in_background();
         let (addr, admin_addr) = listen(app).await?;
         // The API is worth more than the commands: a path that is too long for a socket stops no server.
         if let Err(error) = admin_socket::listen(&data, operator, &tasks) {

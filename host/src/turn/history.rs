@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gavel_log::judged::{Edit, Message, Role, Stage};
 use gavel_log::{Hash, apply_edits};
-use gavel_store::{Agent, AgentId, LeafDraft, MessageId};
+use gavel_store::{Agent, AgentId, LeafDraft, MessageId, Session};
 use lru::LruCache;
 
 use super::judge::{Judgement, SubjectFrame};
@@ -90,8 +90,13 @@ struct Part<'a> {
 }
 
 /// Reads the conversation so far.
-pub(crate) fn read(turns: &Turns, record: &RecordFrame, agent: &Agent) -> Result<Conversation, TurnError> {
-    let transcript = turns.transcripts.read(&turns.store, record.session, &record.key)?;
+pub(crate) fn read(
+    turns: &Turns,
+    record: &RecordFrame,
+    session: &Session,
+    agent: &Agent,
+) -> Result<Conversation, TurnError> {
+    let transcript = turns.transcripts.read(&turns.store, session, &record.key)?;
     Ok(Conversation { system: agent.system_prompt.clone(), transcript })
 }
 

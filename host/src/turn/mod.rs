@@ -35,7 +35,7 @@ use std::sync::Arc;
 use gavel_log::record::Engine;
 use gavel_sandbox::policy::PolicyPermits;
 use gavel_sandbox::provider::ProviderPermit;
-use gavel_store::{Agent, AgentState, Binding, FileId, MessageId, Session, Store, StoreError, TurnRow};
+use gavel_store::{Agent, AgentState, Binding, FileId, MessageId, Session, SessionId, Store, StoreError, TurnRow};
 
 pub use attachment::{AttachedBody, AttachedFile};
 pub use file::{FileText, JudgedFile, MAX_JUDGED_FILE_BYTES};
@@ -169,6 +169,7 @@ impl TurnError {
         match self {
             Self::Store(StoreError::AgentNotRunning { .. }) => "agent_not_running",
             Self::Store(StoreError::DuplicateMessage(_)) => "duplicate_message",
+            Self::Store(StoreError::SessionChanged(_) | StoreError::SessionEnded(_)) => "session_changed",
             Self::Store(_) => "storage_unavailable",
             Self::Vault(_) | Self::Draft(_) | Self::Damaged(_) => "internal",
         }
@@ -226,6 +227,11 @@ impl Turns {
             fates: history::Fates::new(),
             transcripts: transcript::Transcripts::new(),
         }
+    }
+
+    /// Forgets the texts of a session, whose history has changed.
+    pub fn forget(&self, session: &SessionId) {
+        self.transcripts.forget(session);
     }
 
     /// Takes everything that a turn needs, or says why it cannot begin.

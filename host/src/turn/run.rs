@@ -84,7 +84,7 @@ impl Turn {
 
     async fn run(mut self, permit: Option<ProviderPermit>) -> Result<(), TurnError> {
         let turns = std::sync::Arc::clone(&self.begun.turns);
-        let conversation = history::read(&turns, &self.record, &self.begun.request.agent)?;
+        let conversation = history::read(&turns, &self.record, &self.begun.session, &self.begun.request.agent)?;
         self.subject.facts = self.facts(conversation.turns());
         let mut prompt = conversation.prompt(&self.begun.set, &turns.fates, &self.subject, &self.record).await?;
         self.enclosed = self.enclose(&mut prompt).await?;
@@ -169,6 +169,7 @@ impl Turn {
         let seal = InputSeal {
             agent: record.agent,
             session: record.session,
+            epoch: begun.session.epoch,
             input: id,
             answer: begun.answer,
             earlier: prompt.earlier,

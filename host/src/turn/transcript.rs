@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gavel_log::Hash;
 use gavel_log::judged::Role;
-use gavel_store::{Exchange, MessageId, SessionId, Store, StoredMessage};
+use gavel_store::{Exchange, MessageId, Session, SessionId, Store, StoredMessage};
 use lru::LruCache;
 
 use super::TurnError;
@@ -44,6 +44,8 @@ struct Settled {
     transcript: Transcript,
     /// That turn's number; 0 for none.
     through: u64,
+    /// The session's epoch when it was read.
+    epoch: u64,
 }
 
 /// The beginnings of sessions that will not change, the ones talked about last.
@@ -59,20 +61,23 @@ impl Transcripts {
         Self(Mutex::new(Remembered { sessions: LruCache::unbounded(), bytes: 0 }))
     }
 
-    /// The session's transcript as it is now: only what is not remembered of it is read.
-    pub(super) fn read(&self, store: &Store, session: SessionId, key: &SessionKey) -> Result<Transcript, TurnError> {
-        let Settled { mut transcript, mut through } = self.recall(&session).unwrap_or_default();
+    /// The session's transcript as it is now: only what is not remembered of it is read. What is remembered of another
+    /// epoch is not its history any more.
+    pub(super) fn read(&self, store: &Store, session: &Session, key: &SessionKey) -> Result<Transcript, TurnError> {
+        let (id, epoch) = (session.id, session.epoch);
+        let known = self.recall(&id).filter(|known| known.epoch == epoch);
+        let Settled { mut transcript, mut through, .. } = known.unwrap_or_default();
         let mut settled = true;
-        for exchange in store.history(&session, through, MAX_TURNS)? {
+        for exchange in store.history(&id, through, MAX_TURNS)? {
             if settled && !exchange.settled {
                 settled = false;
-                self.remember(session, Settled { transcript: transcript.clone(), through });
+                self.remember(id, Settled { transcript: transcript.clone(), through, epoch });
             }
             through = exchange.turn;
             transcript.extend(exchange, key)?;
         }
         if settled {
-            self.remember(session, Settled { transcript: transcript.clone(), through });
+            self.remember(id, Settled { transcript: transcript.clone(), through, epoch });
         }
         Ok(transcript)
     }
@@ -86,8 +91,12 @@ impl Transcripts {
         self.remembered().sessions.get(session).cloned()
     }
 
+    /// Keeps what was read; not what a turn has read that was overtaken by a change of the session's history.
     fn remember(&self, session: SessionId, settled: Settled) {
         let mut remembered = self.remembered();
+        if remembered.sessions.peek(&session).is_some_and(|newer| newer.epoch > settled.epoch) {
+            return;
+        }
         remembered.forget(&session);
         remembered.bytes += settled.bytes();
         remembered.sessions.put(session, settled);

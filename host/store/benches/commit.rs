@@ -41,6 +41,7 @@ impl Client {
         let seal = InputSeal {
             agent: self.agent,
             session: self.session,
+            epoch: 0,
             input,
             answer: MessageId::generate(),
             earlier: Vec::new(),

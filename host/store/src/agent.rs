@@ -1,4 +1,4 @@
-//! Agents, their sessions and the checkpoints made when they stop.
+//! Agents, and the checkpoints of their sessions.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{AgentId, CheckpointId, SessionId, UserId};
 use crate::row::hex_bytes;
+use crate::session::Abandoned;
 
 /// An agent as it is kept. Times are milliseconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,24 +107,6 @@ pub enum Release {
     Whole,
 }
 
-/// One conversation of an agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Session {
-    /// Its id.
-    pub id: SessionId,
-    /// The agent that it belongs to.
-    pub agent_id: AgentId,
-    /// The key of its texts and openings, wrapped by the agent's data key.
-    #[serde(with = "hex_bytes")]
-    pub wrapped_key: Vec<u8>,
-    /// When it was opened, in milliseconds since the Unix epoch.
-    pub created_at: i64,
-    /// Turns begun so far; the first turn of a session is number 1.
-    pub turns: u64,
-    /// Messages stored so far.
-    pub messages: u64,
-}
-
 /// What starting an agent needs, whether or not a session is opened by it.
 #[derive(Clone, Debug)]
 pub struct StartSession {
@@ -172,6 +155,8 @@ pub struct SessionCheckpoint {
     pub messages: u64,
     /// Turns begun in the session when it was made.
     pub turns: u64,
+    /// Those of them that were not history any more.
+    pub(crate) abandoned: Abandoned,
     /// When it was made, in milliseconds since the Unix epoch.
     pub created_at: i64,
 }
@@ -235,10 +220,12 @@ fn set<T>(field: &mut T, wanted: Option<T>) {
 pub(crate) struct AgentHead {
     pub(crate) state: AgentState,
     pub(crate) session: Option<SessionId>,
-    /// As [`Session::turns`] of the current session, whose own row has it only when another has taken its place.
+    /// As [`crate::Session::turns`] of the current session, whose own row has it only when another has taken its place.
     pub(crate) turns: u64,
-    /// As [`Session::messages`], likewise.
+    /// As [`crate::Session::messages`], likewise.
     pub(crate) messages: u64,
+    /// As [`crate::Session::epoch`], likewise.
+    pub(crate) epoch: u64,
     pub(crate) resumed_from: Option<CheckpointId>,
     pub(crate) last_checkpoint: Option<CheckpointId>,
     pub(crate) changed_at: i64,
@@ -255,6 +242,7 @@ impl Agent {
             session: None,
             turns: 0,
             messages: 0,
+            epoch: 0,
             resumed_from: None,
             last_checkpoint: None,
             changed_at: self.created_at,

@@ -13,7 +13,7 @@ use redb::{
 };
 
 use crate::error::StoreError;
-use crate::journal::{HALF_BYTES, Journaled};
+use crate::journal::{Emptying, HALF_BYTES, Journaled};
 use crate::leaf::{Leaf, LogHead};
 use crate::observe::Gauges;
 use crate::tables::{self, Tables};
@@ -25,12 +25,12 @@ pub const FILE_NAME: &str = "gavel.redb";
 pub const JOURNAL_NAME: &str = "gavel.redb-journal";
 
 /// Opens the file; called again after an I/O error, since redb then refuses everything until it is reopened.
-pub(crate) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
+pub(crate) type Opener = Box<dyn Fn(Emptying) -> Result<Database, DatabaseError> + Send + Sync>;
 
 /// Opens the database of a directory.
 pub(crate) fn in_directory(dir: &Path, cache_bytes: usize, gauges: Arc<Gauges>) -> Opener {
     let (path, journal) = (dir.join(FILE_NAME), dir.join(JOURNAL_NAME));
-    Box::new(move || {
+    Box::new(move |empty| {
         let journal = open_file(&journal)?;
         // The replay writes the file before redb locks it.
         journal.try_lock().map_err(|error| match error {
@@ -39,7 +39,7 @@ pub(crate) fn in_directory(dir: &Path, cache_bytes: usize, gauges: Arc<Gauges>) 
         })?;
         let (file, journal) = (FileBackend::new(open_file(&path)?)?, FileBackend::new(journal)?);
         sync_directory(&path)?;
-        let backend = Journaled::open(file, journal, HALF_BYTES)?.measured(Arc::clone(&gauges));
+        let backend = Journaled::open(file, journal, HALF_BYTES, empty)?.measured(Arc::clone(&gauges));
         Builder::new().set_cache_size(cache_bytes).create_with_backend(backend)
     })
 }
@@ -64,6 +64,8 @@ fn sync_directory(file: &Path) -> io::Result<()> {
 /// The database, shared by readers and the one writer.
 pub(crate) struct Disk {
     opener: Opener,
+    /// Of the open file's journal.
+    journal: Emptying,
     signer: SigningKey,
     /// Or why there is none: it could not be reopened, or it has been closed. Readers hold the lock for one bounded
     /// read, so that no transaction is alive when it is taken for writing.
@@ -75,9 +77,10 @@ pub(crate) struct Disk {
 impl Disk {
     /// Opens the file, makes its tables if it is new, and checks that the log in it is whole.
     pub(crate) fn open(opener: Opener, signer: SigningKey) -> Result<Self, StoreError> {
-        let database = opener()?;
+        let journal = Emptying::default();
+        let database = opener(journal.clone())?;
         let head = prepare(&database, &signer)?;
-        Ok(Self { opener, signer, database: RwLock::new(Ok(database)), head: RwLock::new(Arc::new(head)) })
+        Ok(Self { opener, journal, signer, database: RwLock::new(Ok(database)), head: RwLock::new(Arc::new(head)) })
     }
 
     /// Closes the file and opens it anew. Until that succeeds, reads and writes get the reason why it did not.
@@ -92,7 +95,7 @@ impl Disk {
     }
 
     fn open_again(&self) -> Result<Database, StoreError> {
-        let opened = (self.opener)()?;
+        let opened = (self.opener)(self.journal.clone())?;
         let head = prepare(&opened, &self.signer)?;
         let (found, known) = (head.size, self.head().size);
         if found < known {
@@ -123,6 +126,12 @@ impl Disk {
     pub(crate) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         Ok(database.as_ref().map_err(Clone::clone)?.begin_write()?)
+    }
+
+    /// With the next commit the journal loses what it holds, this commit's pages and those before. To be called by the
+    /// writer alone.
+    pub(crate) fn empty_journal(&self) {
+        self.journal.ask();
     }
 
     /// The newest committed head.

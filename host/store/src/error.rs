@@ -22,10 +22,12 @@ pub enum Missing {
     Message(MessageId),
     /// No file of this agent has this id.
     File(FileId),
-    /// The agent was never stopped, so it has no checkpoint.
-    Checkpoint,
     /// The agent has no API key of this id.
     ApiKey(KeyId),
+    /// The agent was never started, so it has no checkpoint.
+    Checkpoint,
+    /// No checkpoint of this agent has this id.
+    CheckpointOf(CheckpointId),
 }
 
 impl fmt::Display for Missing {
@@ -39,6 +41,7 @@ impl fmt::Display for Missing {
             Self::File(id) => write!(f, "file {id}"),
             Self::Checkpoint => f.write_str("checkpoint"),
             Self::ApiKey(id) => write!(f, "API key {id}"),
+            Self::CheckpointOf(id) => write!(f, "checkpoint {id}"),
         }
     }
 }
@@ -61,6 +64,15 @@ pub enum StoreError {
     /// The agent has gone on to another session.
     #[error("session {0} is no longer its agent's current one")]
     SessionEnded(SessionId),
+    /// The agent is running, and has to be stopped first.
+    #[error("agent {0} is running")]
+    AgentRunning(AgentId),
+    /// The session was cleared or restored since the turn read it.
+    #[error("the history of session {0} was changed meanwhile")]
+    SessionChanged(SessionId),
+    /// A turn of the agent has not ended yet.
+    #[error("a turn of agent {0} is still open")]
+    TurnsOpen(AgentId),
     /// The turn's input was blocked, so it has no output.
     #[error("turn {0} was blocked at its input and has no output")]
     TurnBlocked(u64),

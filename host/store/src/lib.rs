@@ -9,6 +9,7 @@
 mod agent;
 mod api_key;
 mod disk;
+mod erasure;
 mod error;
 mod file;
 mod id;
@@ -18,6 +19,7 @@ mod message;
 mod observe;
 mod read;
 mod row;
+mod session;
 mod store;
 mod tables;
 mod tiles;
@@ -31,11 +33,12 @@ mod write;
 mod tests;
 
 pub use agent::{
-    Agent, AgentChange, AgentState, Binding, CheckpointDraft, CheckpointKind, Release, Session, SessionCheckpoint,
-    StartSession, Started,
+    Agent, AgentChange, AgentState, Binding, CheckpointDraft, CheckpointKind, Release, SessionCheckpoint, StartSession,
+    Started,
 };
 pub use api_key::{ApiKey, MAX_API_KEYS};
 pub use disk::{FILE_NAME, JOURNAL_NAME};
+pub use erasure::Erasure;
 pub use error::{Missing, StoreError};
 pub use file::{FileSeal, FileVerdict, FilesSeal, MAX_FILES, ObjectId, StoredFile};
 pub use id::{AgentId, CheckpointId, FileId, IdError, KeyId, MAX_USER_ID_CHARS, MessageId, SessionId, UserId};
@@ -43,6 +46,7 @@ pub use leaf::{LeafDraft, LeafPlace, LeafRow, LogHead, MAX_BLOB_BYTES, Sealed};
 pub use message::{Attachments, MessageDraft, MessagePosition, PositionError, StoredMessage, TurnPart};
 pub use observe::{Commit, CommitObserver, StoreStatus};
 pub use read::{MAX_ENTRIES, MAX_LOOKBACK, MAX_PAGE};
+pub use session::Session;
 pub use store::{Store, StoreOptions};
 pub use turn::{
     BLOCKED, Exchange, InputFate, InputSeal, InputSealed, MAX_EARLIER, MAX_FINISH_REASON_BYTES, OpenTurn, OutputSeal,

@@ -10,9 +10,10 @@ use tokio::sync::oneshot;
 use crate::agent::{Agent, AgentChange, CheckpointDraft, SessionCheckpoint, StartSession, Started};
 use crate::api_key::ApiKey;
 use crate::disk::{self, Disk, Opener};
+use crate::erasure::Erasure;
 use crate::error::StoreError;
 use crate::file::{FilesSeal, MAX_FILES, ObjectId};
-use crate::id::{AgentId, FileId, KeyId, MessageId, UserId};
+use crate::id::{AgentId, CheckpointId, FileId, KeyId, MessageId, SessionId, UserId};
 use crate::journal::HALF_BYTES;
 use crate::leaf::{LogHead, Sealed, within};
 use crate::observe::{CommitObserver, Gauges, StoreStatus};
@@ -23,6 +24,8 @@ use crate::write::{self, Batch, Jobs, Request, Staged, Writer, WriterOptions};
 
 /// About the bytes of a write that brings no text or record, such as an agent's or a user's row.
 const SMALL_WRITE: usize = 1024;
+/// About the bytes of one step of removing rows.
+const ERASING_WRITE: usize = 256 * 1024;
 
 /// How the store works.
 #[derive(Clone)]
@@ -257,12 +260,76 @@ impl Store {
         self.submit(SMALL_WRITE, move |batch| write::remove_vault_key(batch, agent, &provider)).await
     }
 
+    /// Makes a checkpoint of an agent's session as it stands, and makes it the agent's last one. The one of this id again
+    /// is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an unknown agent and for one that was never started, and the writer's.
+    pub async fn create_checkpoint(
+        &self,
+        id: &AgentId,
+        draft: CheckpointDraft,
+    ) -> Result<SessionCheckpoint, StoreError> {
+        let id = *id;
+        self.submit(SMALL_WRITE, move |batch| write::create_checkpoint(batch, id, draft)).await
+    }
+
+    /// Takes a stopped agent back to a checkpoint, which becomes its last one: its session is the current one, and what was
+    /// said in it later is history no more. What was cleared meanwhile stays cleared.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::AgentRunning`], [`StoreError::TurnsOpen`], [`StoreError::TooLarge`] for a
+    /// session that has been restored too often, and the writer's.
+    pub async fn restore_checkpoint(
+        &self,
+        id: &AgentId,
+        checkpoint: &CheckpointId,
+        now: i64,
+    ) -> Result<SessionCheckpoint, StoreError> {
+        let (id, checkpoint) = (*id, *checkpoint);
+        self.submit(SMALL_WRITE, move |batch| write::restore_checkpoint(batch, id, checkpoint, now)).await
+    }
+
+    /// Clears an agent's current session: its wrapped key is replaced, so that nothing that was said in it before opens any
+    /// more, and its history is empty. Gives the number of messages that the history had. The rows are removed by
+    /// [`erase`](Self::erase).
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::SessionEnded`], and the writer's.
+    pub async fn clear_session(
+        &self,
+        agent: &AgentId,
+        session: &SessionId,
+        wrapped_key: Vec<u8>,
+    ) -> Result<u64, StoreError> {
+        let (agent, session) = (*agent, *session);
+        self.submit(SMALL_WRITE, move |batch| write::clear_session(batch, agent, session, wrapped_key)).await
+    }
+
+    /// Deletes a stopped agent with its data key: from then on it does not exist, and nothing of it opens. The rows that it
+    /// had are removed by [`erase`](Self::erase); its leaves stay in the log.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::AgentRunning`], [`StoreError::TurnsOpen`], and the writer's.
+    pub async fn delete_agent(&self, id: &AgentId) -> Result<(), StoreError> {
+        let id = *id;
+        self.submit(SMALL_WRITE, move |batch| write::delete_agent(batch, id)).await
+    }
+
+    /// Removes some of the rows that a deletion left, and says whether there may be more.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub async fn erase(&self, erasure: Erasure) -> Result<bool, StoreError> {
+        self.submit(ERASING_WRITE, move |batch| write::erase(batch, erasure)).await
+    }
+
     /// Seals an input, which begins its turn and numbers it.
     ///
     /// # Errors
     /// [`StoreError::DuplicateMessage`] if either of its ids is known for the agent,
-    /// [`StoreError::AgentNotRunning`], [`StoreError::SessionEnded`], [`StoreError::NotFound`],
-    /// [`StoreError::TooLarge`], [`StoreError::WrongMessage`], and the writer's.
+    /// [`StoreError::AgentNotRunning`], [`StoreError::SessionEnded`], [`StoreError::SessionChanged`],
+    /// [`StoreError::NotFound`], [`StoreError::TooLarge`], [`StoreError::WrongMessage`], and the writer's.
     pub async fn seal_input(&self, seal: InputSeal) -> Result<InputSealed, StoreError> {
         seal.check()?;
         self.submit(seal.weight(), move |batch| write::seal_input(batch, &seal)).await
@@ -278,10 +345,10 @@ impl Store {
         self.submit(seal.weight(), move |batch| write::seal_output(batch, &seal)).await
     }
 
-    /// Notes the digest of the bindings that have let these stored messages pass.
+    /// Notes the digest of the bindings that have let these messages pass, where they are still stored.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] if one of them is not stored; then none is changed. And the writer's.
+    /// The writer's.
     pub async fn mark_judged(&self, agent: &AgentId, messages: Vec<MessageId>, digest: Hash) -> Result<(), StoreError> {
         let agent = *agent;
         self.submit(SMALL_WRITE, move |batch| write::mark_judged(batch, agent, &messages, digest)).await

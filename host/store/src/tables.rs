@@ -77,6 +77,8 @@ tables! {
     AGENTS_BY_OWNER agents_by_owner: (&'static str, u128) => () = "agents_by_owner";
     /// Agent and provider → `VaultKey`.
     VAULT_KEYS vault_keys: (u128, &'static str) => Row = "vault_keys";
+    /// Agent and session, for what is done to all of an agent's.
+    SESSIONS_BY_AGENT sessions_by_agent: (u128, u128) => () = "sessions_by_agent";
     /// Session → `Session`.
     SESSIONS sessions: u128 => Row = "sessions";
     /// Agent and checkpoint → `SessionCheckpoint`.
@@ -93,6 +95,9 @@ tables! {
     FILE_BYTES file_bytes: u128 => u64 = "file_bytes";
     /// Agent and file of each object that no row of [`FILES`] vouches for: it is being written, or is to be removed.
     UNCLAIMED_OBJECTS unclaimed_objects: (u128, u128) => () = "unclaimed_objects";
+    /// Agent and session whose cleared rows are still to be removed; without a session, an agent that is deleted and of
+    /// which all is still to be removed.
+    ERASURES erasures: (u128, u128) => () = "erasures";
     /// Leaf hash → index.
     LEAF_INDEX leaf_index: &'static [u8; 32] => u64 = "leaf_index";
     /// Index → `Leaf`. The last leaf of each commit holds the log's signed checkpoint after it.

@@ -23,6 +23,8 @@ pub struct InputSeal {
     pub agent: AgentId,
     /// Its current session.
     pub session: SessionId,
+    /// The session's epoch when the turn read it.
+    pub epoch: u64,
     /// The input's id: a known one is refused.
     pub input: MessageId,
     /// The id that the answer will have.
@@ -148,6 +150,9 @@ pub struct TurnRow {
     /// The leaves of the answer's other stages, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<LeafPlace>,
+    /// It was open when its session was cleared: its answer is recorded, and nothing of it is kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) cleared: bool,
 }
 
 /// A turn as later prompts see it.
@@ -175,6 +180,11 @@ pub enum TurnState {
 }
 
 impl TurnRow {
+    /// Its leaves that are known.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = &LeafPlace> {
+        [&self.input_leaf].into_iter().chain(&self.output_leaf).chain(&self.also)
+    }
+
     /// Whether its messages belong into a prompt: it is over, and its answer reached the client as it was meant to.
     pub(crate) fn fits_a_prompt(&self) -> bool {
         self.state == TurnState::Complete

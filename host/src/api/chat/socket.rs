@@ -48,6 +48,8 @@ const NOT_UTF8: u16 = 1007;
 const TOO_LARGE: u16 = 1009;
 /// IANA's registry: the server is being restarted.
 const RESTART: u16 = 1012;
+/// Of the range for applications: the agent does not exist any more.
+const DELETED: u16 = 4404;
 /// RFC 6455 §7.4.1: a frame broke the protocol.
 const PROTOCOL: u16 = 1002;
 /// Ours (RFC 6455 §7.4.2 leaves 4000 to 4999 to applications): what the client came in with has ended.
@@ -103,6 +105,10 @@ impl Chat {
 
     async fn converse(&mut self, heard: &mut SplitStream<WebSocket>, out: &mpsc::Sender<Message>) -> Next {
         let (draining, closing) = (self.app.tasks.draining().clone(), self.app.tasks.closing().clone());
+        let deleted = self.app.agents.end_of(self.agent);
+        if self.app.agents.find(&self.agent).is_ok_and(|agent| agent.is_none()) {
+            deleted.cancel();
+        }
         let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_heard = Instant::now();
@@ -127,6 +133,10 @@ impl Chat {
                 }
                 () = ended.cancelled() => Next::Go,
                 () = &mut expired => Next::Close(UNAUTHORIZED, "the token has expired"),
+                () = deleted.cancelled() => {
+                    self.last_frames(out).await;
+                    Next::Close(DELETED, "the agent was deleted")
+                }
                 () = draining.cancelled(), if !draining.is_cancelled() => Next::Go,
                 said = heard.next() => {
                     last_heard = Instant::now();

@@ -11,7 +11,7 @@ use utoipa::OpenApi;
 
 pub(super) use shared::every_code;
 
-use super::{agents, chat, docs, files, health, keys, log, messages, proofs, vault, verdicts, verify};
+use super::{agents, chat, checkpoints, docs, files, health, keys, log, messages, proofs, vault, verdicts, verify};
 
 /// What the handlers say of themselves. What all of them share is added by [`shared::complete`].
 #[derive(OpenApi)]
@@ -25,11 +25,16 @@ use super::{agents, chat, docs, files, health, keys, log, messages, proofs, vaul
     paths(
         agents::change,
         agents::create,
+        agents::delete,
         agents::list,
         agents::show,
         agents::start,
         agents::stop,
         chat::chat,
+        checkpoints::create,
+        checkpoints::list,
+        checkpoints::restore,
+        checkpoints::show,
         docs::asset,
         docs::page,
         document,
@@ -47,6 +52,7 @@ use super::{agents, chat, docs, files, health, keys, log, messages, proofs, vaul
         log::consistency,
         log::key,
         log::tile,
+        messages::clear,
         messages::list,
         proofs::show,
         vault::list,
@@ -57,8 +63,9 @@ use super::{agents, chat, docs, files, health, keys, log, messages, proofs, vaul
         verify::proof,
     ),
     tags(
-        (name = "Agents", description = "Made, changed, started and stopped."),
+        (name = "Agents", description = "Made, changed, started, stopped and deleted."),
         (name = "Chat", description = "Governed turns."),
+        (name = "Checkpoints", description = "Places in a conversation to go back to."),
         (name = "Messages", description = "What was said, as far as it passed."),
         (name = "Verdicts", description = "What was decided, by which rule, and when."),
         (name = "Files", description = "What messages may name."),

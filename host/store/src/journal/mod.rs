@@ -18,6 +18,7 @@ mod replay;
 use std::fmt;
 use std::io;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::thread::JoinHandle;
 
@@ -39,9 +40,26 @@ pub(crate) struct Journaled<B> {
     journal: B,
     half_bytes: u64,
     state: Mutex<State>,
+    /// The next flush leaves the journal empty, and gives the file all that it held.
+    empty: Emptying,
     /// Held by readers, so never while a flush waits for the disk. Taken behind `state` where both are.
     ahead: RwLock<Ahead>,
     gauges: Arc<Gauges>,
+}
+
+/// Asks a journal, from above the database, to be empty after its next flush. Clones ask the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Emptying(Arc<AtomicBool>);
+
+impl Emptying {
+    /// Asks.
+    pub(crate) fn ask(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn was_asked(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
 }
 
 /// What was written and is not in the file yet.
@@ -105,7 +123,7 @@ impl<B: StorageBackend> Journaled<B> {
     ///
     /// # Errors
     /// Those of the disk, and [`io::ErrorKind::InvalidData`] for a journal that has lost records that are needed.
-    pub(crate) fn open(file: B, journal: B, half_bytes: u64) -> io::Result<Self> {
+    pub(crate) fn open(file: B, journal: B, half_bytes: u64, empty: Emptying) -> io::Result<Self> {
         let length = journal.len()?;
         let mut state = State {
             draft: Draft::new(),
@@ -128,6 +146,7 @@ impl<B: StorageBackend> Journaled<B> {
             journal,
             half_bytes,
             state: Mutex::new(state),
+            empty,
             ahead: RwLock::default(),
             gauges: Arc::default(),
         })
@@ -164,6 +183,9 @@ impl<B: StorageBackend> Journaled<B> {
 
     /// Makes durable what was written since the last flush.
     fn flush(&self, state: &mut State) -> io::Result<()> {
+        if self.empty.was_asked() {
+            return self.start_over(state);
+        }
         if state.overflown {
             // Too much for the journal: flushed where it belongs. The record without steps that follows says so.
             self.settle(state)?;
@@ -173,6 +195,20 @@ impl<B: StorageBackend> Journaled<B> {
             return Ok(());
         }
         self.append(state)
+    }
+
+    /// Makes durable what was written since the last flush, and leaves nothing in the journal of this or of earlier flushes.
+    /// Until it is empty its records give the file of the flush before.
+    fn start_over(&self, state: &mut State) -> io::Result<()> {
+        self.settle(state)?;
+        self.journal.set_len(0)?;
+        self.journal.sync_data()?;
+        state.draft.clear();
+        state.overflown = false;
+        (state.half, state.at, state.length) = (Half::Lower, 0, 0);
+        (state.first, state.needed, state.declared) = (state.number, state.number, state.number);
+        self.gauges.journal_at(state.at);
+        Ok(())
     }
 
     /// Gives the file all that was written, and flushes it.

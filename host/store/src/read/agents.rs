@@ -1,12 +1,16 @@
 //! Reading users, agents, sessions and checkpoints.
 
+use std::ops::Bound;
+
 use gavel_log::Hash;
 use redb::{ReadTransaction, ReadableTable};
 
 use super::MAX_PAGE;
-use crate::agent::{Agent, AgentHead, AgentProfile, Session, SessionCheckpoint};
+use crate::agent::{Agent, AgentHead, AgentProfile, SessionCheckpoint};
+use crate::erasure::Erasure;
 use crate::error::StoreError;
 use crate::id::{AgentId, CheckpointId, SessionId, UserId};
+use crate::session::Session;
 use crate::store::Store;
 use crate::user::User;
 use crate::{row, tables};
@@ -90,9 +94,13 @@ impl Store {
             let Some(session) = row else {
                 return Ok(None);
             };
+            // Of an agent that was deleted the sessions go a little later.
+            if !exists(transaction, session.agent_id)? {
+                return Ok(None);
+            }
             let head = read_head(transaction, session.agent_id)?;
             Ok(Some(if head.session == Some(session.id) {
-                Session { turns: head.turns, messages: head.messages, ..session }
+                Session { turns: head.turns, messages: head.messages, epoch: head.epoch, ..session }
             } else {
                 session
             }))
@@ -113,6 +121,41 @@ impl Store {
             tables::row(&checkpoints, (agent.key(), id.key()), "session_checkpoints")
         })
     }
+
+    /// An agent's checkpoints, oldest first, from the one after `after` on; at most `limit` and [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// As of every read.
+    pub fn session_checkpoints(
+        &self,
+        agent: &AgentId,
+        after: Option<&CheckpointId>,
+        limit: usize,
+    ) -> Result<Vec<SessionCheckpoint>, StoreError> {
+        let after = after.map_or(Bound::Included((agent.key(), 0)), |id| Bound::Excluded((agent.key(), id.key())));
+        let last = Bound::Included((agent.key(), u128::MAX));
+        self.disk().read(|transaction| {
+            let checkpoints = transaction.open_table(tables::SESSION_CHECKPOINTS)?;
+            let page = checkpoints.range::<(u128, u128)>((after, last))?.take(limit.min(MAX_PAGE));
+            page.map(|entry| row::decode("session_checkpoints", entry?.1.value())).collect()
+        })
+    }
+
+    /// What deletions still have to remove; at most `limit` and [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// As of every read.
+    pub fn erasures(&self, limit: usize) -> Result<Vec<Erasure>, StoreError> {
+        self.disk().read(|transaction| {
+            let erasures = transaction.open_table(tables::ERASURES)?;
+            let left = erasures.iter()?.take(limit.min(MAX_PAGE));
+            left.map(|entry| Ok(Erasure::from_key(entry?.0.value()))).collect()
+        })
+    }
+}
+
+fn exists(transaction: &ReadTransaction, agent: AgentId) -> Result<bool, StoreError> {
+    Ok(transaction.open_table(tables::AGENTS)?.get(agent.key())?.is_some())
 }
 
 pub(super) fn read_agent(transaction: &ReadTransaction, id: AgentId) -> Result<Option<Agent>, StoreError> {

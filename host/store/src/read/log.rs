@@ -1,9 +1,12 @@
 //! Reading the log: leaves, entries, tiles and proofs.
 
 use gavel_log::{Hash, TileId};
+use redb::ReadTransaction;
 
 use crate::error::StoreError;
+use crate::id::SessionId;
 use crate::leaf::{Leaf, LeafRow, Opening};
+use crate::session::Session;
 use crate::store::Store;
 use crate::tables;
 use crate::tiles::tree_error;
@@ -27,10 +30,11 @@ impl Store {
             let Leaf { agent, session, nonce, entry, record, opening, .. } = Leaf::decode(row.value())?;
             let opening = match opening {
                 Opening::None => None,
+                _ if is_cleared(transaction, session, index)? => None,
                 Opening::Inline(bytes) => Some(bytes.to_vec()),
+                // It goes with the messages or the agent that it was kept for.
                 Opening::Apart => {
-                    let apart = transaction.open_table(tables::OPENINGS)?.get(index)?;
-                    Some(apart.ok_or_else(|| missing("opening"))?.value().to_vec())
+                    transaction.open_table(tables::OPENINGS)?.get(index)?.map(|apart| apart.value().to_vec())
                 }
             };
             Ok(Some(LeafRow {
@@ -106,4 +110,10 @@ impl Store {
             }
         })
     }
+}
+
+/// Whether what opened a leaf was cleared with its session.
+fn is_cleared(transaction: &ReadTransaction, session: SessionId, leaf: u64) -> Result<bool, StoreError> {
+    let session: Option<Session> = tables::row(&transaction.open_table(tables::SESSIONS)?, session.key(), "sessions")?;
+    Ok(session.is_some_and(|session| leaf < session.cleared.leaves))
 }

@@ -1,12 +1,13 @@
 //! Reading turns and messages.
 
-use redb::{ReadTransaction, ReadableTable};
+use redb::{AccessGuard, ReadTransaction, ReadableTable};
 
 use super::MAX_PAGE;
 use crate::error::StoreError;
 use crate::id::{AgentId, MessageId, SessionId};
 use crate::message::{MessagePosition, MessageRow, StoredMessage, TurnPart};
 use crate::row;
+use crate::session::Session;
 use crate::store::Store;
 use crate::tables::{self, PartKey, TURN};
 use crate::turn::{Exchange, OpenTurn, TurnRow, TurnState};
@@ -71,20 +72,22 @@ impl Store {
         after: Option<MessagePosition>,
         limit: usize,
     ) -> Result<Vec<StoredMessage>, StoreError> {
-        let session = session.key();
-        let after = after.map_or((session, 0, 0), |after| (session, after.turn, after.part.key() + 1));
         let limit = limit.min(MAX_PAGE);
+        let (turn, first) = after.map_or((0, TURN), |after| (after.turn, after.part.key() + 1));
         self.disk().read(|transaction| {
             let conversations = transaction.open_table(tables::CONVERSATIONS)?;
             let mut page = Vec::new();
-            for entry in conversations.range(after..=(session, u64::MAX, u8::MAX))? {
-                if page.len() == limit {
-                    break;
-                }
-                let (key, bytes) = entry?;
-                let key = key.value();
-                if key.2 != TURN {
-                    page.push(read_message(key, bytes.value())?);
+            for (from, to) in read_history(transaction, session, turn.saturating_sub(1))? {
+                let from = if from == turn { (session.key(), from, first) } else { (session.key(), from, TURN) };
+                for entry in conversations.range(from..=(session.key(), to, u8::MAX))? {
+                    if page.len() == limit {
+                        return Ok(page);
+                    }
+                    let (key, bytes) = entry?;
+                    let key = key.value();
+                    if key.2 != TURN {
+                        page.push(read_message(key, bytes.value())?);
+                    }
                 }
             }
             Ok(page)
@@ -97,31 +100,28 @@ impl Store {
     /// # Errors
     /// As of every read.
     pub fn history(&self, session: &SessionId, after: u64, max_turns: usize) -> Result<Vec<Exchange>, StoreError> {
-        let session = session.key();
-        let first = after.saturating_add(1);
         self.disk().read(|transaction| {
             let conversations = transaction.open_table(tables::CONVERSATIONS)?;
-            let (mut exchanges, mut of_turn, mut fit) = (Vec::new(), Vec::new(), 0);
-            // From behind, a turn's messages come before its own row, which says whether they are wanted.
-            for entry in conversations.range((session, first, TURN)..=(session, u64::MAX, u8::MAX))?.rev() {
-                if exchanges.len() == MAX_LOOKBACK || fit == max_turns {
-                    break;
-                }
-                let (key, bytes) = entry?;
-                if key.value().2 != TURN {
-                    of_turn.push((key.value(), bytes));
-                    continue;
-                }
-                let turn: TurnRow = row::decode("turns", bytes.value())?;
-                let mut messages = Vec::new();
-                if turn.fits_a_prompt() {
-                    fit += 1;
-                    for (key, bytes) in of_turn.drain(..).rev() {
-                        messages.push(read_message(key, bytes.value())?);
+            let mut exchanges = Vec::new();
+            let mut fit = 0;
+            'history: for (first, last) in read_history(transaction, session, after)?.into_iter().rev() {
+                let mut of_turn = Vec::new();
+                // From behind, a turn's messages come before its own row, which says whether they are wanted.
+                let turns = (session.key(), first, TURN)..=(session.key(), last, u8::MAX);
+                for entry in conversations.range(turns)?.rev() {
+                    if exchanges.len() == MAX_LOOKBACK || fit == max_turns {
+                        break 'history;
                     }
+                    let (key, bytes) = entry?;
+                    if key.value().2 != TURN {
+                        of_turn.push((key.value(), bytes));
+                        continue;
+                    }
+                    let turn: TurnRow = row::decode("turns", bytes.value())?;
+                    let exchange = exchange(&turn, of_turn.drain(..).rev())?;
+                    fit += usize::from(turn.fits_a_prompt());
+                    exchanges.push(exchange);
                 }
-                of_turn.clear();
-                exchanges.push(Exchange { turn: turn.turn, settled: turn.state != TurnState::Open, messages });
             }
             exchanges.reverse();
             Ok(exchanges)
@@ -129,9 +129,31 @@ impl Store {
     }
 }
 
+/// A turn as prompts see it, with its messages where they are wanted.
+fn exchange<'a>(
+    turn: &TurnRow,
+    messages: impl Iterator<Item = (PartKey, AccessGuard<'a, &'static [u8]>)>,
+) -> Result<Exchange, StoreError> {
+    let wanted = turn.fits_a_prompt();
+    let messages = messages.filter(|_| wanted).map(|(key, bytes)| read_message(key, bytes.value()));
+    let messages = messages.collect::<Result<_, _>>()?;
+    Ok(Exchange { turn: turn.turn, settled: turn.state != TurnState::Open, messages })
+}
+
+/// The stretches of a session's turns that are history, behind number `after`.
+fn read_history(transaction: &ReadTransaction, session: &SessionId, after: u64) -> Result<Vec<(u64, u64)>, StoreError> {
+    let session: Option<Session> = tables::row(&transaction.open_table(tables::SESSIONS)?, session.key(), "sessions")?;
+    Ok(session.map(|session| session.history(after)).unwrap_or_default())
+}
+
+/// The place of a message that has not been cleared.
 fn place(transaction: &ReadTransaction, agent: AgentId, message: MessageId) -> Result<Option<PartKey>, StoreError> {
     let places = transaction.open_table(tables::MESSAGE_PLACES)?;
-    Ok(places.get((agent.key(), message.key()))?.map(|place| place.value()))
+    let place = places.get((agent.key(), message.key()))?.map(|place| place.value());
+    let Some((session, turn, part)) = place else { return Ok(None) };
+    let session: Option<Session> = tables::row(&transaction.open_table(tables::SESSIONS)?, session, "sessions")?;
+    let kept = session.filter(|session| turn > session.cleared.turns);
+    Ok(kept.map(|session| (session.id.key(), turn, part)))
 }
 
 fn read_turn(transaction: &ReadTransaction, session: u128, turn: u64) -> Result<Option<TurnRow>, StoreError> {

@@ -5,20 +5,28 @@ use std::io::ErrorKind;
 use redb::StorageBackend as _;
 
 use super::medium::{Chance, Disk, Medium, Recording};
-use crate::journal::Journaled;
+use crate::journal::{Emptying, Journaled};
 
 const HALF_BYTES: u64 = 4096;
 const PAGE: usize = 256;
 const PAGES: usize = 40;
 
 fn open(medium: &Medium) -> std::io::Result<Journaled<Disk>> {
+    open_with(medium, Emptying::default())
+}
+
+fn open_with(medium: &Medium, empty: Emptying) -> std::io::Result<Journaled<Disk>> {
     let [file, journal] = medium.disks();
-    Journaled::open(file, journal, HALF_BYTES)
+    Journaled::open(file, journal, HALF_BYTES, empty)
 }
 
 /// A file of pages, each of one byte all over; zero at first.
 fn pages(medium: &Medium) -> Journaled<Disk> {
-    let journaled = open(medium).unwrap();
+    pages_with(medium, Emptying::default())
+}
+
+fn pages_with(medium: &Medium, empty: Emptying) -> Journaled<Disk> {
+    let journaled = open_with(medium, empty).unwrap();
     journaled.set_len((PAGE * PAGES) as u64).unwrap();
     journaled.sync_data().unwrap();
     journaled
@@ -34,8 +42,8 @@ struct Flushed {
     pages: [u8; PAGES],
 }
 
-/// Random flushes of up to twice what a half of the journal holds, and of nothing.
-fn tell(journaled: &Journaled<Disk>, recording: &Recording, chance: &mut Chance) -> Vec<Flushed> {
+/// Random flushes of up to twice what a half of the journal holds, and of nothing; some of them leave it empty.
+fn tell(journaled: &Journaled<Disk>, empty: &Emptying, recording: &Recording, chance: &mut Chance) -> Vec<Flushed> {
     let mut pages = [0; PAGES];
     let mut told = vec![Flushed { at: recording.len(), pages }];
     for value in 1..=60 {
@@ -44,6 +52,9 @@ fn tell(journaled: &Journaled<Disk>, recording: &Recording, chance: &mut Chance)
             let page = chance.below(PAGES);
             write(journaled, page, value);
             pages[page] = value;
+        }
+        if chance.below(8) == 0 {
+            empty.ask();
         }
         journaled.sync_data().unwrap();
         told.push(Flushed { at: recording.len(), pages });
@@ -67,9 +78,10 @@ fn what_was_flushed_survives_every_power_cut_and_a_second_one_after_it() {
     let mut chance = Chance(3);
     for _ in 0..20 {
         let medium = Medium::default();
-        let journaled = pages(&medium);
+        let empty = Emptying::default();
+        let journaled = pages_with(&medium, empty.clone());
         let recording = medium.remember();
-        let told = tell(&journaled, &recording, &mut chance);
+        let told = tell(&journaled, &empty, &recording, &mut chance);
         for _ in 0..30 {
             let cut = chance.below(recording.len() + 1);
             let after = recording.crash(cut, &mut chance);
@@ -156,6 +168,29 @@ fn a_clean_end_leaves_a_file_that_needs_no_journal() {
     journaled.close().unwrap();
     let [file, journal] = medium.contents();
     assert_eq!((file[3 * PAGE], journal.len()), (7, 0));
+}
+
+#[test]
+fn a_journal_that_is_asked_to_be_empty_holds_nothing_after_the_next_flush() {
+    let medium = Medium::default();
+    let empty = Emptying::default();
+    let journaled = pages_with(&medium, empty.clone());
+    for value in 1..=5 {
+        write(&journaled, 3, value);
+        journaled.sync_data().unwrap();
+    }
+    empty.ask();
+    assert!(!medium.contents()[1].is_empty(), "not before");
+    write(&journaled, 3, 7);
+    journaled.sync_data().unwrap();
+    let [file, journal] = medium.contents();
+    assert_eq!((file[3 * PAGE], journal.len()), (7, 0));
+    write(&journaled, 3, 8);
+    journaled.sync_data().unwrap();
+    assert!(!medium.contents()[1].is_empty(), "and it goes on");
+    drop(journaled);
+    drop(open(&medium).unwrap());
+    assert_eq!(medium.contents()[0][3 * PAGE], 8);
 }
 
 #[test]

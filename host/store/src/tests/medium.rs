@@ -88,8 +88,8 @@ impl Medium {
     /// Opens the store on these disks.
     pub(super) fn open(&self) -> Result<Store, StoreError> {
         let [file, journal] = self.disks();
-        let opener = move || {
-            let backend = Journaled::open(file.clone(), journal.clone(), HALF_BYTES)?;
+        let opener = move |empty| {
+            let backend = Journaled::open(file.clone(), journal.clone(), HALF_BYTES, empty)?;
             Builder::new().set_cache_size(1024 * 1024).create_with_backend(backend)
         };
         Store::open_with(Box::new(opener), signer(), StoreOptions::default())

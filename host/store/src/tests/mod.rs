@@ -1,7 +1,9 @@
 //! Stories about the whole store. Here are its actors; each file beside this one tells one kind of story.
 
 mod agents;
+mod checkpoints;
 mod crash;
+mod erasure;
 mod files;
 mod group_commit;
 mod history;
@@ -107,11 +109,17 @@ impl Actor {
         started
     }
 
+    /// The session's; a store that fails gives none, and takes no seal either.
+    fn epoch(&self) -> u64 {
+        self.store.session(&self.session).ok().flatten().map_or(0, |session| session.epoch)
+    }
+
     fn input(&self, text: &str) -> InputSeal {
         let (input, answer) = (MessageId::generate(), MessageId::generate());
         InputSeal {
             agent: self.agent,
             session: self.session,
+            epoch: self.epoch(),
             input,
             answer,
             earlier: Vec::new(),

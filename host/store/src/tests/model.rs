@@ -16,6 +16,10 @@ enum Op {
     Input { agent: usize, blocked: bool, earlier: usize },
     Again { agent: usize, which: usize },
     Output { agent: usize, which: usize, reason: usize, answered: bool },
+    Checkpoint { agent: usize },
+    Restore { agent: usize, which: usize },
+    Clear { agent: usize },
+    Erase,
     Reopen,
 }
 
@@ -27,8 +31,12 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         6 => (agent.clone(), any::<bool>(), 0..3_usize)
             .prop_map(|(agent, blocked, earlier)| Op::Input { agent, blocked, earlier }),
         1 => (agent.clone(), 0..8_usize).prop_map(|(agent, which)| Op::Again { agent, which }),
-        6 => (agent, 0..8_usize, 0..REASONS.len(), any::<bool>())
+        6 => (agent.clone(), 0..8_usize, 0..REASONS.len(), any::<bool>())
             .prop_map(|(agent, which, reason, answered)| Op::Output { agent, which, reason, answered }),
+        1 => agent.clone().prop_map(|agent| Op::Checkpoint { agent }),
+        2 => (agent.clone(), 0..4_usize).prop_map(|(agent, which)| Op::Restore { agent, which }),
+        1 => agent.prop_map(|agent| Op::Clear { agent }),
+        1 => Just(Op::Erase),
         1 => Just(Op::Reopen),
     ];
     prop::collection::vec(op, 1..40)
@@ -41,6 +49,16 @@ struct Turn {
     number: u64,
     seal: InputSeal,
     end: Option<(Option<String>, &'static str, Option<OutputSealed>)>,
+    cleared: bool,
+    erased: bool,
+}
+
+/// A checkpoint, with the turns that were history when it was made.
+#[derive(Clone)]
+struct Mark {
+    id: CheckpointId,
+    session: SessionId,
+    history: Vec<usize>,
 }
 
 #[derive(Clone)]
@@ -49,13 +67,41 @@ struct Model {
     running: bool,
     session: Option<SessionId>,
     checkpoint: Option<SessionId>,
+    marks: Vec<Mark>,
     turns: Vec<Turn>,
+    /// The turns that are history, by session.
+    history: HashMap<SessionId, Vec<usize>>,
+    epochs: HashMap<SessionId, u64>,
     leaves: u64,
 }
 
 impl Model {
+    fn of(agent: AgentId) -> Self {
+        Self {
+            agent,
+            running: false,
+            session: None,
+            checkpoint: None,
+            marks: Vec::new(),
+            turns: Vec::new(),
+            history: HashMap::new(),
+            epochs: HashMap::new(),
+            leaves: 0,
+        }
+    }
+
+    fn begun(&self, session: SessionId) -> usize {
+        self.turns.iter().filter(|turn| turn.session == session).count()
+    }
+
     fn of_session(&self, session: SessionId) -> impl DoubleEndedIterator<Item = &Turn> {
-        self.turns.iter().filter(move |turn| turn.session == session)
+        self.history.get(&session).into_iter().flatten().map(|turn| &self.turns[*turn])
+    }
+
+    fn mark(&mut self, id: CheckpointId, session: SessionId) {
+        self.checkpoint = Some(session);
+        let history = self.history.get(&session).cloned().unwrap_or_default();
+        self.marks.push(Mark { id, session, history });
     }
 
     fn question(turn: &Turn) -> String {
@@ -115,9 +161,7 @@ async fn stop_op(store: &Store, model: &mut Model) {
     match store.stop_agent(&model.agent, draft).await {
         Ok(checkpoint) => {
             if model.running {
-                model.checkpoint = model.session;
-                let stored = model.messages(checkpoint.session_id).len();
-                assert_eq!(checkpoint.messages, u64::try_from(stored).unwrap());
+                model.mark(checkpoint.id, checkpoint.session_id);
             }
             assert_eq!(Some(checkpoint.session_id), model.checkpoint);
         }
@@ -140,14 +184,65 @@ async fn input_op(store: &Store, model: &mut Model, blocked: bool, earlier: usiz
         return;
     }
     let sealed = outcome.unwrap();
-    let before = model.of_session(session).count();
+    let before = model.begun(session);
     assert_eq!(sealed.turn, u64::try_from(before).unwrap() + 1);
     model.leaves += u64::try_from(earlier).unwrap();
     assert_eq!(sealed.sealed.seq, model.leaves);
     model.leaves += 1;
     check_receipt(store, &sealed.sealed);
     let end = blocked.then_some((None, "blocked", None));
-    model.turns.push(Turn { session, number: sealed.turn, seal, end });
+    model.history.entry(session).or_default().push(model.turns.len());
+    model.turns.push(Turn { session, number: sealed.turn, seal, end, cleared: false, erased: false });
+}
+
+async fn checkpoint_op(store: &Store, model: &mut Model) {
+    let draft = CheckpointDraft { id: CheckpointId::generate(), now: 0 };
+    match store.create_checkpoint(&model.agent, draft).await {
+        Ok(checkpoint) => {
+            assert_eq!(store.create_checkpoint(&model.agent, draft).await.unwrap(), checkpoint, "made once");
+            assert_eq!(Some(checkpoint.session_id), model.session);
+            model.mark(checkpoint.id, checkpoint.session_id);
+        }
+        Err(error) => assert!(matches!(error, StoreError::NotFound(_)) && model.session.is_none(), "{error}"),
+    }
+}
+
+async fn restore_op(store: &Store, model: &mut Model, which: usize) {
+    let Some(mark) = model.marks.get(which).cloned() else { return };
+    let open = model.turns.iter().any(|turn| turn.session == mark.session && turn.end.is_none());
+    match store.restore_checkpoint(&model.agent, &mark.id, 0).await {
+        Ok(checkpoint) => {
+            assert!(!model.running && !open);
+            assert_eq!(checkpoint.session_id, mark.session);
+            let kept = mark.history.iter().copied().filter(|turn| !model.turns[*turn].cleared);
+            model.history.insert(mark.session, kept.collect());
+            *model.epochs.entry(mark.session).or_default() += 1;
+            (model.session, model.checkpoint) = (Some(mark.session), Some(mark.session));
+        }
+        Err(StoreError::AgentRunning(_)) => assert!(model.running),
+        Err(StoreError::TurnsOpen(_)) => assert!(open),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn clear_op(store: &Store, model: &mut Model) {
+    let Some(session) = model.session else { return };
+    store.clear_session(&model.agent, &session, vec![7, 8, 9]).await.unwrap();
+    model.history.remove(&session);
+    *model.epochs.entry(session).or_default() += 1;
+    for turn in model.turns.iter_mut().filter(|turn| turn.session == session) {
+        turn.cleared = true;
+    }
+}
+
+async fn erase_op(store: &Store, models: &mut [Model]) {
+    for erasure in store.erasures(1000).unwrap() {
+        while store.erase(erasure).await.unwrap() {}
+    }
+    assert_eq!(store.erasures(1000).unwrap(), []);
+    for turn in models.iter_mut().flat_map(|model| &mut model.turns) {
+        turn.erased |= turn.cleared && turn.end.is_some();
+    }
 }
 
 async fn again_op(store: &Store, model: &Model, which: usize) {
@@ -155,10 +250,12 @@ async fn again_op(store: &Store, model: &Model, which: usize) {
         return;
     };
     let outcome = store.seal_input(turn.seal.clone()).await;
+    let stale = turn.seal.epoch != model.epochs.get(&turn.session).copied().unwrap_or(0);
     match outcome {
         Err(StoreError::DuplicateMessage(_)) => {
-            assert!(model.running && model.session == Some(turn.session));
+            assert!(model.running && model.session == Some(turn.session) && !stale);
         }
+        Err(StoreError::SessionChanged(_)) => assert!(model.running && stale),
         Err(StoreError::SessionEnded(_)) => assert_ne!(model.session, Some(turn.session)),
         Err(StoreError::AgentNotRunning(_)) => assert!(!model.running),
         other => panic!("{other:?}"),
@@ -171,8 +268,10 @@ async fn output_op(store: &Store, model: &mut Model, which: usize, reason: usize
     };
     let actor = Actor { store: store.clone(), agent: model.agent, session: turn.session };
     let text = if answered { format!("answer {which}") } else { String::new() };
+    let answered = answered && !turn.cleared;
     let outcome = store.seal_output(actor.output(turn.number, turn.seal.answer, &text, REASONS[reason])).await;
     match &turn.end {
+        Some(_) if turn.erased => assert!(matches!(outcome, Err(StoreError::NotFound(_)))),
         Some((_, _, None)) => assert!(matches!(outcome, Err(StoreError::TurnBlocked(_)))),
         Some((_, _, Some(before))) => assert_eq!(outcome.unwrap(), *before),
         None => {
@@ -210,8 +309,7 @@ async fn tell(ops: Vec<Op>) {
     for _ in 0..AGENTS {
         let agent = new_agent("alice");
         store.create_agent(agent.clone()).await.unwrap();
-        let (running, session, checkpoint, leaves) = (false, None, None, 0);
-        models.push(Model { agent: agent.id, running, session, checkpoint, turns: Vec::new(), leaves });
+        models.push(Model::of(agent.id));
     }
     for op in ops {
         match op {
@@ -224,6 +322,10 @@ async fn tell(ops: Vec<Op>) {
             Op::Output { agent, which, reason, answered } => {
                 output_op(&store, &mut models[agent], which, reason, answered).await;
             }
+            Op::Checkpoint { agent } => checkpoint_op(&store, &mut models[agent]).await,
+            Op::Restore { agent, which } => restore_op(&store, &mut models[agent], which).await,
+            Op::Clear { agent } => clear_op(&store, &mut models[agent]).await,
+            Op::Erase => erase_op(&store, &mut models).await,
             Op::Reopen => {
                 store.close();
                 store = medium.open().unwrap();

@@ -1,15 +1,14 @@
-//! Writing agents: making, changing, starting and stopping them.
+//! Writing agents: making, changing and starting them.
 
 use redb::ReadableTable;
 
 use super::batch::Batch;
+use super::checkpoints::last_checkpoint;
 use super::job::Staged;
-use crate::agent::{
-    Agent, AgentChange, AgentHead, AgentProfile, AgentState, CheckpointDraft, CheckpointKind, Session,
-    SessionCheckpoint, StartSession, Started,
-};
+use crate::agent::{Agent, AgentChange, AgentHead, AgentProfile, AgentState, StartSession, Started};
 use crate::error::{Missing, StoreError};
-use crate::id::{AgentId, CheckpointId, SessionId};
+use crate::id::{AgentId, SessionId};
+use crate::session::Session;
 use crate::{row, tables};
 
 /// Makes an agent. The same agent again is no error, another of the same id is.
@@ -59,7 +58,7 @@ pub(crate) fn start_agent(
 
     let StartSession { id: new, wrapped_key, force_new, now } = start;
     let checkpoint = match head.last_checkpoint {
-        Some(last) if !force_new => Some(read_checkpoint(batch, id, last)?),
+        Some(last) if !force_new => Some(last_checkpoint(batch, id, last)?),
         _ => None,
     };
     if checkpoint.is_none() && batch.tables.sessions()?.get(new.key())?.is_some() {
@@ -70,8 +69,8 @@ pub(crate) fn start_agent(
     match checkpoint {
         Some(checkpoint) => switch_session(batch, id, &mut head, checkpoint.session_id)?,
         None => {
-            let session = Session { id: new, agent_id: id, wrapped_key, created_at: now, turns: 0, messages: 0 };
-            write_session(batch, &session)?;
+            write_session(batch, &Session::new(new, id, wrapped_key, now))?;
+            batch.tables.sessions_by_agent()?.insert((id.key(), new.key()), ())?;
             switch_session(batch, id, &mut head, new)?;
         }
     }
@@ -81,42 +80,8 @@ pub(crate) fn start_agent(
     started(id, profile, &head).map(Staged::changed)
 }
 
-/// Stops an agent and makes a checkpoint of its session. A stopped agent gives its last one.
-pub(crate) fn stop_agent(
-    batch: &mut Batch<'_>,
-    id: AgentId,
-    draft: CheckpointDraft,
-) -> Result<Staged<SessionCheckpoint>, StoreError> {
-    let mut head = read_head(batch, id)?;
-    if head.state == AgentState::Stopped {
-        let last = head.last_checkpoint.ok_or(StoreError::NotFound(Missing::Checkpoint))?;
-        return read_checkpoint(batch, id, last).map(Staged::unchanged);
-    }
-    let session_id = head.session.ok_or_else(|| StoreError::Corrupt(format!("agent {id} runs without a session")))?;
-    let key = (id.key(), draft.id.key());
-    if batch.tables.session_checkpoints()?.get(&key)?.is_some() {
-        return Err(StoreError::CheckpointExists(draft.id));
-    }
-
-    let checkpoint = SessionCheckpoint {
-        id: draft.id,
-        agent_id: id,
-        session_id,
-        kind: CheckpointKind::Automatic,
-        messages: head.messages,
-        turns: head.turns,
-        created_at: draft.now,
-    };
-    batch.tables.session_checkpoints()?.insert(key, row::encode(&checkpoint)?.as_slice())?;
-    head.state = AgentState::Stopped;
-    head.last_checkpoint = Some(checkpoint.id);
-    head.changed_at = draft.now;
-    write_head(batch, id, &head)?;
-    Ok(Staged::changed(checkpoint))
-}
-
 /// Makes another session the current one. What was counted of the old one goes to its row.
-fn switch_session(
+pub(super) fn switch_session(
     batch: &mut Batch<'_>,
     agent: AgentId,
     head: &mut AgentHead,
@@ -127,10 +92,11 @@ fn switch_session(
     }
     if let Some(old) = head.session {
         let old = read_session(batch, agent, old)?;
-        write_session(batch, &Session { turns: head.turns, messages: head.messages, ..old })?;
+        let AgentHead { turns, messages, epoch, .. } = *head;
+        write_session(batch, &Session { turns, messages, epoch, ..old })?;
     }
     let new = read_session(batch, agent, id)?;
-    (head.session, head.turns, head.messages) = (Some(id), new.turns, new.messages);
+    (head.session, head.turns, head.messages, head.epoch) = (Some(id), new.turns, new.messages, new.epoch);
     Ok(())
 }
 
@@ -139,7 +105,7 @@ fn started(id: AgentId, profile: AgentProfile, head: &AgentHead) -> Result<Start
     Ok(Started { agent: Agent::from_rows(id, profile, head), session_id, resumed_from: head.resumed_from })
 }
 
-fn read_profile(batch: &mut Batch<'_>, id: AgentId) -> Result<Option<AgentProfile>, StoreError> {
+pub(super) fn read_profile(batch: &mut Batch<'_>, id: AgentId) -> Result<Option<AgentProfile>, StoreError> {
     tables::row(batch.tables.agents()?, id.key(), "agents")
 }
 
@@ -162,9 +128,4 @@ pub(super) fn read_session(batch: &mut Batch<'_>, agent: AgentId, id: SessionId)
 pub(super) fn write_session(batch: &mut Batch<'_>, session: &Session) -> Result<(), StoreError> {
     batch.tables.sessions()?.insert(session.id.key(), row::encode(session)?.as_slice())?;
     Ok(())
-}
-
-fn read_checkpoint(batch: &mut Batch<'_>, agent: AgentId, id: CheckpointId) -> Result<SessionCheckpoint, StoreError> {
-    tables::row(batch.tables.session_checkpoints()?, (agent.key(), id.key()), "session_checkpoints")?
-        .ok_or_else(|| StoreError::Corrupt(format!("checkpoint {id} is missing")))
 }

@@ -33,13 +33,15 @@ pub(crate) struct Batch<'t> {
     pub(super) first: u64,
     pub(super) leaves: Vec<Vec<u8>>,
     pub(super) edge: Edge,
+    /// A wrapped key was destroyed: with the commit, the journal is to lose what it holds of it.
+    pub(super) keys_destroyed: bool,
 }
 
 impl<'t> Batch<'t> {
     /// An empty batch on the newest committed head.
     pub(super) fn open(transaction: &'t WriteTransaction, disk: &Disk) -> Self {
         let edge = disk.head().edge.clone();
-        Self { tables: Tables::of(transaction), first: edge.size(), leaves: Vec::new(), edge }
+        Self { tables: Tables::of(transaction), first: edge.size(), leaves: Vec::new(), edge, keys_destroyed: false }
     }
 
     /// Stores the leaves with the head that they make, which is to be made known after the commit. None if there are

@@ -7,12 +7,12 @@ use super::batch::Batch;
 use super::job::Staged;
 use super::leaves::{Subject, add_leaf};
 use super::turns::checkpoint_over;
-use crate::agent::Session;
 use crate::error::{Missing, StoreError};
 use crate::file::{FileSeal, FileVerdict, FilesSeal, ObjectId, StoredFile};
 use crate::id::{AgentId, FileId};
 use crate::leaf::{LeafPlace, Sealed};
 use crate::row;
+use crate::session::Session;
 use crate::tables;
 
 /// Puts objects on the list of unclaimed ones before they are written.
@@ -50,10 +50,7 @@ pub(crate) fn keep_files(batch: &mut Batch<'_>, seal: FilesSeal) -> Result<Stage
     let mut places = Vec::with_capacity(seal.files.len());
     for FileSeal { wrapped_key, leaf, file, verdict } in seal.files {
         let id = file.session;
-        write_session(
-            batch,
-            &Session { id, agent_id: agent, wrapped_key, created_at: file.created_at, turns: 0, messages: 0 },
-        )?;
+        write_session(batch, &Session::new(id, agent, wrapped_key, file.created_at))?;
         let of = Subject { agent, session: id };
         let place = leaf.map(|leaf| add_leaf(batch, &mut head, of, &leaf)).transpose()?;
         if verdict == FileVerdict::Kept {
@@ -139,6 +136,7 @@ fn remove(batch: &mut Batch<'_>, agent: AgentId, rows: &[StoredFile]) -> Result<
         batch.tables.sessions()?.remove(row.session.key())?;
         batch.tables.unclaimed_objects()?.insert(key, ())?;
     }
+    batch.keys_destroyed = true;
     write_bytes(batch, agent, stored.saturating_sub(removed))
 }
 

@@ -7,6 +7,8 @@
 mod agents;
 mod api_keys;
 mod batch;
+mod checkpoints;
+mod erasure;
 mod files;
 mod job;
 mod leaves;
@@ -24,10 +26,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::observe::{Commit, CommitObserver, Gauges};
-pub(crate) use agents::{change_agent, create_agent, start_agent, stop_agent};
+pub(crate) use agents::{change_agent, create_agent, start_agent};
 pub(crate) use api_keys::{add_api_key, note_api_key_use, remove_api_key};
 pub(crate) use batch::Batch;
 use batch::Committed;
+pub(crate) use checkpoints::{create_checkpoint, restore_checkpoint, stop_agent};
+pub(crate) use erasure::{clear_session, delete_agent, erase};
 pub(crate) use files::{expect_objects, forget_objects, keep_files, remove_file, remove_files_of};
 pub(crate) use job::{Job, Request, Staged};
 pub(crate) use turns::{mark_judged, seal_input, seal_output};
@@ -163,8 +167,12 @@ impl Writer {
         for job in jobs {
             changed |= job.apply(&mut batch)?;
         }
+        let keys_destroyed = batch.keys_destroyed;
         let head = batch.finish(&self.disk)?;
         if changed {
+            if keys_destroyed {
+                self.disk.empty_journal();
+            }
             transaction.commit()?;
         }
         if let Some(head) = head {

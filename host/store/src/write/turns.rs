@@ -1,5 +1,6 @@
 //! Writing turns: the hot path.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use gavel_log::Hash;
@@ -8,14 +9,17 @@ use serde::Deserialize;
 
 use super::agents::{read_head, read_session, write_head, write_session};
 use super::batch::Batch;
+use super::erasure::leave;
 use super::job::Staged;
 use super::leaves::{Subject, add_leaf};
-use crate::agent::{AgentState, Session};
+use crate::agent::AgentState;
+use crate::erasure::Erasure;
 use crate::error::{Missing, StoreError};
 use crate::id::{AgentId, MessageId, SessionId};
 use crate::leaf::{Leaf, LeafDraft, LeafPlace, Sealed};
 use crate::message::{MessageDraft, MessageRow, TurnPart};
 use crate::row;
+use crate::session::Session;
 use crate::tables::{self, PartKey, TURN};
 use crate::turn::{BLOCKED, InputFate, InputSeal, InputSealed, OutputSeal, OutputSealed, TurnRow, TurnState, Usage};
 
@@ -32,6 +36,9 @@ pub(crate) fn seal_input(batch: &mut Batch<'_>, seal: &InputSeal) -> Result<Stag
     }
     if !current {
         return Err(StoreError::SessionEnded(seal.session));
+    }
+    if head.epoch != seal.epoch {
+        return Err(StoreError::SessionChanged(seal.session));
     }
     for id in [seal.input, seal.answer] {
         if place_of(batch, seal.agent, id)?.is_some() {
@@ -89,6 +96,7 @@ fn begin_turn(batch: &mut Batch<'_>, seal: &InputSeal, turn: u64, leaf: LeafPlac
         input_leaf: leaf,
         output_leaf: None,
         also: Vec::new(),
+        cleared: false,
     };
     write_turn(batch, &row)
 }
@@ -114,10 +122,10 @@ pub(crate) fn seal_output(batch: &mut Batch<'_>, seal: &OutputSeal) -> Result<St
 
     let mut also = Vec::with_capacity(seal.also.len());
     for draft in &seal.also {
-        also.push(add_leaf(batch, &mut head, of, draft)?);
+        also.push(add_leaf(batch, &mut head, of, &kept(draft, &turn))?);
     }
-    let leaf = add_leaf(batch, &mut head, of, &seal.leaf)?;
-    if let Some(answer) = &seal.answer {
+    let leaf = add_leaf(batch, &mut head, of, &kept(&seal.leaf, &turn))?;
+    if let Some(answer) = seal.answer.as_ref().filter(|_| !turn.cleared) {
         let key = (seal.session.key(), seal.turn, TurnPart::Answer.key());
         let reason = Some(seal.end.finish_reason.clone());
         let leaves = also.iter().chain([&leaf]).map(|place| place.hash).collect();
@@ -135,10 +143,18 @@ pub(crate) fn seal_output(batch: &mut Batch<'_>, seal: &OutputSeal) -> Result<St
     turn.output_leaf = Some(leaf);
     turn.also.clone_from(&also);
     write_turn(batch, &turn)?;
+    if turn.cleared {
+        leave(batch, Erasure::Session(turn.agent, turn.session))?;
+    }
     Ok(Staged::Changed(Box::new(move |committed| OutputSealed {
         also: also.into_iter().map(|place| committed.seal(place)).collect(),
         sealed: committed.seal(leaf),
     })))
+}
+
+/// What is kept of a turn's record: no opening, where its session was cleared while it was open.
+fn kept<'a>(draft: &'a LeafDraft, turn: &TurnRow) -> Cow<'a, LeafDraft> {
+    if turn.cleared { Cow::Owned(LeafDraft { opening: None, ..draft.clone() }) } else { Cow::Borrowed(draft) }
 }
 
 /// The seal that was given before: with the checkpoint of the commit that holds the leaf.
@@ -170,7 +186,8 @@ pub(super) fn checkpoint_over(batch: &mut Batch<'_>, leaf: u64) -> Result<Arc<st
     Err(StoreError::Corrupt(format!("no checkpoint covers leaf {leaf}")))
 }
 
-/// Notes the digest of the bindings that have let these messages pass, so that they need not judge them again.
+/// Notes the digest of the bindings that have let these messages pass, so that they need not judge them again. What has been
+/// cleared meanwhile is passed over.
 pub(crate) fn mark_judged(
     batch: &mut Batch<'_>,
     agent: AgentId,
@@ -179,8 +196,7 @@ pub(crate) fn mark_judged(
 ) -> Result<Staged<()>, StoreError> {
     let mut keys = Vec::with_capacity(messages.len());
     for id in messages {
-        let key = stored_place(batch, agent, *id)?.ok_or(StoreError::NotFound(Missing::Message(*id)))?;
-        keys.push(key);
+        keys.extend(stored_place(batch, agent, *id)?);
     }
 
     for key in keys {
@@ -204,8 +220,12 @@ fn judged_message(batch: &mut Batch<'_>, agent: AgentId, draft: &LeafDraft) -> R
     }
 }
 
+/// The place of a message that has not been cleared.
 fn place_of(batch: &mut Batch<'_>, agent: AgentId, id: MessageId) -> Result<Option<PartKey>, StoreError> {
-    Ok(batch.tables.message_places()?.get((agent.key(), id.key()))?.map(|place| place.value()))
+    let place = batch.tables.message_places()?.get((agent.key(), id.key()))?.map(|place| place.value());
+    let Some((session, turn, part)) = place else { return Ok(None) };
+    let cleared = read_session(batch, agent, SessionId::from_key(session))?.cleared;
+    Ok((turn > cleared.turns).then_some((session, turn, part)))
 }
 
 /// The place of a message that is stored already (an answer's place is known before its row is there) and that can

@@ -29,6 +29,7 @@ pub(crate) fn put_vault_key(
     let created_at = old.as_ref().map_or(key.created_at, |old| old.created_at);
     let key = VaultKey { created_at, ..key };
     batch.tables.vault_keys()?.insert(place, row::encode(&key)?.as_slice())?;
+    batch.keys_destroyed |= old.is_some();
     Ok(Staged::changed(VaultKeyPut { key, replaced: old.is_some() }))
 }
 
@@ -39,5 +40,6 @@ pub(crate) fn remove_vault_key(
     provider: &str,
 ) -> Result<Staged<bool>, StoreError> {
     let removed = batch.tables.vault_keys()?.remove((agent.key(), provider))?.is_some();
+    batch.keys_destroyed |= removed;
     Ok(if removed { Staged::changed(true) } else { Staged::unchanged(false) })
 }
