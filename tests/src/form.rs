@@ -35,6 +35,14 @@ impl Form {
         self
     }
 
+    /// What comes before and behind the bytes of one file that is too large to be held whole.
+    #[must_use]
+    pub fn around(self, name: &str, content_type: &str) -> (Vec<u8>, Vec<u8>) {
+        let mut head = self.file(name, content_type, b"").0;
+        head.truncate(head.len() - 2);
+        (head, format!("\r\n--{BOUNDARY}--\r\n").into_bytes())
+    }
+
     /// Its content type.
     #[must_use]
     pub fn content_type() -> String {

@@ -23,7 +23,7 @@ pub(crate) fn objects(directory: &Path) -> Vec<PathBuf> {
     for path in entries.map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
             found.extend(objects(&path));
-        } else {
+        } else if path.is_file() {
             found.push(path);
         }
     }
@@ -307,4 +307,26 @@ async fn a_text_is_judged_at_its_upload() {
     let unjudged = alice.create_agent(inputs_alone).await;
     let kept = alice.uploads(&unjudged, "bad.txt", "text/plain", text.as_bytes()).await;
     assert!(kept["governance"].is_null());
+}
+
+#[tokio::test]
+async fn an_object_that_is_gone_or_altered_is_noticed() {
+    let (server, _upstream, alice) = gavel().await;
+    let agent = alice.create_agent(json!({})).await;
+    for damage in ["cut", "alter", "remove"] {
+        let file = alice.uploads(&agent, "a.bin", "a/b", &bytes(1000)).await;
+        let path = agent.path(&format!("/files/{}", file["file_id"].as_str().unwrap()));
+        let object = objects(&server.data_dir().join("files")).pop().unwrap();
+        let mut sealed = std::fs::read(&object).unwrap();
+        match damage {
+            "cut" => std::fs::write(&object, &sealed[..500]).unwrap(),
+            "alter" => {
+                sealed[500] ^= 1;
+                std::fs::write(&object, &sealed).unwrap();
+            }
+            _ => std::fs::remove_file(&object).unwrap(),
+        }
+        alice.get(&path).await.refused(500, "internal");
+        assert_eq!(alice.delete(&path).await.status, 204, "{damage}: it can be removed all the same");
+    }
 }

@@ -68,6 +68,8 @@ codes! {
     FileBlocked = "file_blocked", UNPROCESSABLE_ENTITY;
     /// The file has no such range of bytes.
     RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE;
+    /// A policy of the agent cannot be bound any more.
+    PolicyUnavailable = "policy_unavailable", SERVICE_UNAVAILABLE;
     /// The object store does not answer as it should.
     StorageUnavailable = "storage_unavailable", SERVICE_UNAVAILABLE;
     /// The client stopped sending.
@@ -328,6 +330,10 @@ impl From<FileError> for Problem {
             FileError::Objects(_) | FileError::Directory(_) => {
                 tracing::error!(%error, "a request failed");
                 Self::new(Code::StorageUnavailable, "the object store failed").retry_after(BUSY_SECONDS)
+            }
+            FileError::Judgement(Refused::Policy(_)) => {
+                tracing::error!(%error, "a request failed");
+                Self::new(Code::PolicyUnavailable, "a policy of the agent cannot be bound any more")
             }
             FileError::Judgement(_) | FileError::Vault(_) | FileError::Damaged => Self::internal(&error),
         }

@@ -118,7 +118,10 @@ impl Objects {
     /// A range of an object's bytes.
     pub(super) async fn read(&self, object: ObjectId, range: Range<u64>) -> Result<Bytes, FileError> {
         let wanted = range.end - range.start;
-        let bytes = self.store.get_range(&path(object), range).await?;
+        let bytes = self.store.get_range(&path(object), range).await.map_err(|error| match error {
+            object_store::Error::NotFound { .. } => FileError::Damaged,
+            error => error.into(),
+        })?;
         if bytes.len() as u64 == wanted { Ok(bytes) } else { Err(FileError::Damaged) }
     }
 

@@ -39,7 +39,13 @@ impl Files {
         let key = self.vault.session_key(&agent.id, &agent.wrapped_data_key, &session.id, &session.wrapped_key)?;
         let object = ObjectId { agent: agent.id, file: file.id };
         let mut reading = Reading { files: self.clone(), object, key, layout: Layout::of(file.size), range };
-        let first = reading.next().await?;
+        let first = match reading.next().await {
+            // Whoever removed the file meanwhile took its object away.
+            Err(FileError::Damaged) if self.store.file(&agent.id, &file.id)?.is_none() => {
+                return Err(FileError::NotFound);
+            }
+            first => first?,
+        };
         let rest = stream::try_unfold(reading, |mut reading| async move {
             Ok(reading.next().await?.map(|pieces| (pieces, reading)))
         });
