@@ -14,6 +14,7 @@ pub mod data_dir;
 pub mod files;
 mod object;
 pub mod plugins;
+pub mod quota;
 pub mod random;
 mod schema;
 pub mod server;

@@ -35,6 +35,7 @@ mod privacy;
 mod proofs;
 mod public_log;
 mod queue;
+mod quota;
 mod reasoning;
 mod restoring;
 mod shutdown;

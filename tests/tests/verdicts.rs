@@ -141,13 +141,22 @@ async fn pages_follow_one_another_and_a_stream_gives_all_at_once() {
 
 #[tokio::test]
 async fn an_agents_verdicts_are_its_own_and_an_auditor_sees_all() {
-    let (_server, _upstream, alice) = gavel().await;
-    let (one, two) = (strict(&alice).await, strict(&alice).await);
+    let (server, _upstream, _admin) = gavel().await;
+    let (alice, bob) = (server.new_user("alice", &[]).await, server.new_user("bob", &[]).await);
+    let eve = server.new_user("eve", &["--auditor"]).await;
+    let (one, two) = (strict(&alice).await, strict(&bob).await);
     let first = alice.chat(&one).await.say(CARD).await;
-    let second = alice.chat(&two).await.say(CARD).await;
+    let second = bob.chat(&two).await.say(CARD).await;
     assert_eq!(hashes(&verdicts(&alice, &one.path("/verdicts")).await), [&first.input["leaf_hash"]]);
-    assert_eq!(hashes(&verdicts(&alice, &two.path("/verdicts")).await), [&second.input["leaf_hash"]]);
-    let all = verdicts(&alice, "/v1/verdicts").await;
+    assert_eq!(hashes(&verdicts(&bob, &two.path("/verdicts")).await), [&second.input["leaf_hash"]]);
+    alice.get(&two.path("/verdicts")).await.refused(404, "not_found");
+    alice.get("/v1/verdicts").await.refused(403, "forbidden");
+    let (_, key) = alice.gives_key(&one, &["proofs:read"]).await;
+    assert_eq!(verdicts(&key, &one.path("/verdicts")).await.len(), 1);
+    key.get("/v1/verdicts").await.refused(403, "forbidden");
+    let (_, key) = alice.gives_key(&one, &["chat"]).await;
+    key.get(&one.path("/verdicts")).await.refused(403, "forbidden");
+    let all = verdicts(&eve, "/v1/verdicts").await;
     assert_eq!(hashes(&all), [&second.input["leaf_hash"], &first.input["leaf_hash"]]);
     assert_eq!(all[0]["agent_id"], two.id);
 }

@@ -12,6 +12,7 @@ use super::open_turns::{Claim, OpenTurn, OpenTurns};
 use super::replay::stored_outcome;
 use crate::auth::Caller;
 use crate::files::{FileError, Files};
+use crate::quota::{Quotas, Standing};
 use crate::tasks::Tasks;
 use crate::turn::{AttachedFile, Begun, CallerFacts, FinishReason, Frame, Refused, TurnRequest, Turns, Usage};
 use crate::vault::Vault;
@@ -27,6 +28,7 @@ pub struct Conversations {
     turns: Arc<Turns>,
     files: Files,
     open: Arc<OpenTurns>,
+    quotas: Arc<Quotas>,
     tasks: Tasks,
 }
 
@@ -36,6 +38,8 @@ pub enum Said {
     Turn(Arc<LiveTurn>),
     /// It was refused before its turn began: a code and words for people.
     Refused(&'static str, &'static str),
+    /// The agent's minute allows no more requests.
+    RateLimited(Standing),
 }
 
 impl Conversations {
@@ -47,9 +51,10 @@ impl Conversations {
         turns: Arc<Turns>,
         files: Files,
         open: Arc<OpenTurns>,
+        quotas: Arc<Quotas>,
         tasks: Tasks,
     ) -> Self {
-        Self { store, vault, turns, files, open, tasks }
+        Self { store, vault, turns, files, open, quotas, tasks }
     }
 
     /// Says something to an agent. The turn goes on whether or not anyone reads it, for a while.
@@ -57,6 +62,9 @@ impl Conversations {
     pub fn say(&self, agent: Agent, caller: &Caller, input: MessageId, text: String, files: Vec<FileId>) -> Said {
         if agent.state != AgentState::Running {
             return Said::Refused("agent_not_running", "the agent is not running");
+        }
+        if let Err(standing) = self.quotas.of(&agent.owner).count_request(&agent.id) {
+            return Said::RateLimited(standing);
         }
         let pseudonym = caller.pseudonym(&agent);
         let open = match self.open.claim(agent.id, input, pseudonym.clone()) {

@@ -14,7 +14,7 @@ mod vault_keys;
 use std::sync::Arc;
 
 use gavel_log::Chain;
-use gavel_store::{Agent, AgentId, AgentState, Store, StoreError, UserId};
+use gavel_store::{Agent, AgentId, AgentState, MonthUsage, Store, StoreError, UserId};
 use per_agent::PerAgent;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -123,6 +123,7 @@ impl Agents {
             state: AgentState::Stopped,
             session: None,
             last_checkpoint: None,
+            usage: MonthUsage::default(),
             wrapped_data_key: self.vault.new_data_key(&id)?,
             chain: Chain(random()),
             created_at: now,

@@ -8,8 +8,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use gavel_store::{Agent, AgentId};
 
-use super::App;
 use super::problem::{Code, Problem};
+use super::{App, Peer};
 use crate::auth::{Caller, Rule, TokenKind, rule_for};
 
 /// The subprotocol that the server selects.
@@ -40,7 +40,7 @@ pub(super) async fn guard(
     if rule == Rule::Open {
         return Ok(next.run(request).await);
     }
-    let caller = authenticated(&app, &request)?;
+    let caller = authenticated(&app, &request).map_err(|refused| too_often(&app, &request).unwrap_or(refused))?;
     caller.pass(rule)?;
     if matches!(rule, Rule::Owner | Rule::Key(_)) {
         // A path that is not UTF-8 names nothing.
@@ -51,6 +51,14 @@ pub(super) async fn guard(
     }
     request.extensions_mut().insert(TheCaller(caller));
     Ok(next.run(request).await)
+}
+
+/// The refusal of a caller from where too many have come without a valid token; counts this one.
+fn too_often(app: &App, request: &Request) -> Option<Problem> {
+    let Peer(peer) = request.extensions().get()?;
+    let seconds = app.strangers.count_failure(*peer).err()?;
+    let detail = "too many requests without a valid token came from this address";
+    Some(Problem::new(Code::RateLimited, detail).retry_after(seconds))
 }
 
 fn authenticated(app: &App, request: &Request) -> Result<Caller, Problem> {

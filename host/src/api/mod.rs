@@ -19,6 +19,8 @@ mod openapi;
 mod params;
 mod problem;
 mod proofs;
+mod quota;
+mod rate;
 mod router;
 mod vault;
 mod verdicts;
@@ -36,6 +38,7 @@ use crate::auth::Access;
 use crate::config::Config;
 use crate::files::Files;
 use crate::plugins::Plugins;
+use crate::quota::{Quotas, Strangers};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
@@ -62,6 +65,10 @@ pub struct App {
     pub agents: Agents,
     /// Their files.
     pub files: Files,
+    /// What agents may use.
+    pub quotas: Arc<Quotas>,
+    /// Those who show no valid token.
+    pub strangers: Arc<Strangers>,
     /// What was decided, for those who ask.
     pub verdicts: Verdicts,
     /// What is said to them.
@@ -79,3 +86,7 @@ pub struct App {
     /// When the server began.
     pub started: Instant,
 }
+
+/// Who is at the other end of a request's connection: the client, or the proxy before us.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub std::net::IpAddr);

@@ -303,6 +303,10 @@ impl From<StoreError> for Problem {
             StoreError::TurnsOpen(_) => {
                 Self::new(Code::Busy, "a turn of the agent has not ended yet").retry_after(TURN_SECONDS)
             }
+            StoreError::QuotaExceeded { what, .. } => {
+                Self::new(Code::QuotaExceeded, format!("the agent has used up its {what} of the month"))
+                    .retry_after(crate::quota::seconds_to_the_months_end())
+            }
             StoreError::Closed => Self::new(Code::ShuttingDown, "the server is going down"),
             error => Self::internal(&error),
         }

@@ -10,8 +10,8 @@ use tower_http::cors::{Any, CorsLayer};
 use super::guard::guard;
 use super::layers::{FILES, no_such_method, no_such_path, surround};
 use super::{
-    App, admin, agents, chat, checkpoints, docs, files, health, keys, log, messages, openapi, proofs, vault, verdicts,
-    verify,
+    App, admin, agents, chat, checkpoints, docs, files, health, keys, log, messages, openapi, proofs, quota, rate,
+    vault, verdicts, verify,
 };
 
 /// The public listener's routes.
@@ -33,7 +33,9 @@ pub fn router(app: App) -> Router {
         .route("/v1/agents/{id}/checkpoints/{checkpoint_id}/restore", post(checkpoints::restore))
         .route("/v1/agents/{id}/proofs/{leaf_hash}", get(proofs::show))
         .route("/v1/agents/{id}/verdicts", get(verdicts::of_agent))
+        .route("/v1/agents/{id}/quota", get(quota::show))
         .route("/v1/verdicts", get(verdicts::of_all))
+        .layer(from_fn_with_state(app.clone(), rate::count))
         .layer(map_response(never_cached));
     // The log and its proofs are for everyone, whatever page asks.
     let log = Router::new()

@@ -62,6 +62,7 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::POST, "/v1/agents/{id}/checkpoints/{checkpoint_id}/restore", Rule::Owner),
     (Method::GET, "/v1/agents/{id}/proofs/{leaf_hash}", Rule::Key(Scope::ProofsRead)),
     (Method::GET, "/v1/agents/{id}/verdicts", Rule::Key(Scope::ProofsRead)),
+    (Method::GET, "/v1/agents/{id}/quota", Rule::Key(Scope::QuotaRead)),
     (Method::GET, "/v1/verdicts", Rule::Auditor),
 ];
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use gavel_log::record::MAX_POLICIES;
 
-use super::{BindingSpec, Config, FilesConfig};
+use super::{BindingSpec, Config, FilesConfig, tiers};
 
 /// No deadline is longer: what waits longer has failed.
 const MAX_WAIT_MS: u64 = 3_600_000;
@@ -14,8 +14,8 @@ const MAX_WAIT_MS: u64 = 3_600_000;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {detail}")]
 pub struct OutOfBounds {
-    key: String,
-    detail: String,
+    pub(super) key: String,
+    pub(super) detail: String,
 }
 
 impl Config {
@@ -39,6 +39,7 @@ impl Config {
         within("plugins.policy_instances", self.plugins.policy_instances.into(), 2 * MAX_POLICIES as u64..=8192)?;
         within("plugins.provider_instances", self.plugins.provider_instances.into(), 1..=8192)?;
         within("store.cache_mib", self.store.cache_mib as u64, 1..=1 << 20)?;
+        tiers::check(&self.tiers)?;
         bindings("governance.default_policies", &self.governance.default_policies)?;
         bindings("governance.mandatory_policies", &self.governance.mandatory_policies)?;
         if let Some(origin) = &self.log.origin {
@@ -62,7 +63,7 @@ impl FilesConfig {
     }
 }
 
-fn within(key: &str, value: u64, range: RangeInclusive<u64>) -> Result<(), OutOfBounds> {
+pub(super) fn within(key: &str, value: u64, range: RangeInclusive<u64>) -> Result<(), OutOfBounds> {
     if range.contains(&value) {
         return Ok(());
     }

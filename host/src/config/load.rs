@@ -221,6 +221,24 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_named_in_no_tier_is_in_the_free_one() {
+        let tiers = config("[tiers.pro]\nusers = [\"alice\"]\nstorage_bytes = 5").unwrap().tiers;
+        assert_eq!(tiers["free"].requests_per_minute, Some(60));
+        assert_eq!(tiers["free"].messages_per_month, Some(10_000));
+        assert_eq!((tiers["pro"].storage_bytes, tiers["pro"].requests_per_minute), (Some(5), None));
+        let free = &config("[tiers.free]\nmessages_per_month = 5").unwrap().tiers["free"];
+        assert_eq!((free.messages_per_month, free.requests_per_minute), (Some(5), None));
+    }
+
+    #[test]
+    fn a_user_is_in_one_tier() {
+        let twice = config("[tiers.one]\nusers = [\"alice\"]\n[tiers.two]\nusers = [\"bob\", \"alice\"]").unwrap();
+        let fault = twice.check().unwrap_err().to_string();
+        assert_eq!(fault, "tiers.two.users: alice is named twice: a user is in one tier");
+        assert!(config("[tiers.free]\nrequests_per_minute = 0").unwrap().check().is_err());
+    }
+
+    #[test]
     fn values_out_of_bounds_are_refused() {
         let mut config = config("").unwrap();
         config.limits.message_bytes = 0;

@@ -4,6 +4,7 @@ mod binding;
 mod check;
 mod load;
 mod providers;
+mod tiers;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use binding::{BindingSpec, ReleaseSpec};
 pub use load::{ConfigError, Overrides, load};
 pub use providers::ProviderConfig;
+pub use tiers::{FREE, Tier};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +37,7 @@ pub struct Config {
     /// Bounds of one agent; tiers override them.
     pub limits: Limits,
     /// What the tiers allow, by name.
+    #[serde(deserialize_with = "tiers::with_free")]
     pub tiers: BTreeMap<String, Tier>,
     /// Modes and bindings.
     pub governance: Governance,
@@ -115,16 +118,6 @@ pub enum Unjudged {
     Refuse,
     /// They pass, and the record counts them.
     Allow,
-}
-
-/// What one tier allows.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tier {
-    /// Most requests in a minute.
-    pub requests_per_minute: Option<u32>,
-    /// Most messages in a calendar month.
-    pub messages_per_month: Option<u64>,
 }
 
 /// Modes and bindings.
@@ -223,7 +216,7 @@ impl Default for Config {
             log_format: LogFormat::default(),
             log: LogConfig::default(),
             limits: Limits::default(),
-            tiers: BTreeMap::from([("free".to_owned(), Tier::free())]),
+            tiers: tiers::default(),
             governance: Governance::default(),
             privacy: Privacy::default(),
             store: StoreConfig::default(),
@@ -252,12 +245,6 @@ impl Default for Limits {
             unjudged: Unjudged::default(),
             file_bytes: 100 * 1024 * 1024,
         }
-    }
-}
-
-impl Tier {
-    fn free() -> Self {
-        Self { requests_per_minute: Some(60), messages_per_month: Some(10_000) }
     }
 }
 

@@ -20,6 +20,7 @@ pub use objects::ObjectsError;
 pub use upload::{Upload, Uploaded};
 
 use crate::config::Config;
+use crate::quota::Quotas;
 use crate::turn::{GovernanceResult, Refused, TurnError, Turns};
 use crate::vault::{Vault, VaultError};
 use objects::Objects;
@@ -89,6 +90,7 @@ pub struct Files {
     store: Store,
     vault: Arc<Vault>,
     turns: Arc<Turns>,
+    quotas: Arc<Quotas>,
     uploads: Arc<Semaphore>,
     file_bytes: u64,
 }
@@ -103,12 +105,14 @@ impl Files {
         store: Store,
         vault: Arc<Vault>,
         turns: Arc<Turns>,
+        quotas: Arc<Quotas>,
     ) -> Result<Self, ObjectsError> {
         let files = Self {
             objects: Objects::open(config).await?,
             store,
             vault,
             turns,
+            quotas,
             uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
             file_bytes: config.limits.file_bytes,
         };

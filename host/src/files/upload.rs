@@ -195,7 +195,8 @@ impl Upload {
             }
         }
         let kept: Vec<FileId> = files.iter().map(|seal| seal.file.id).collect();
-        let seal = FilesSeal { agent: self.agent.id, files, most_bytes: None };
+        let most_bytes = self.files.quotas.of(&self.agent.owner).storage_bytes;
+        let seal = FilesSeal { agent: self.agent.id, files, most_bytes };
         let seals = self.files.store.keep_files(seal).await?;
         let mut seals: std::collections::HashMap<FileId, Option<Sealed>> = kept.into_iter().zip(seals).collect();
         let whole = std::mem::take(&mut self.whole);

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::files::{Files, ObjectsError};
 use crate::plugins::{PluginError, Plugins};
+use crate::quota::{Quotas, Strangers};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::turn::{TurnError, TurnOptions, Turns};
@@ -103,13 +104,20 @@ impl Server {
         let plugins = Arc::new(Plugins::open(&config, vault.machine_code_key()).await?);
         // A mandatory policy that cannot be bound must stop the server, not the agents' turns one by one.
         plugins.bind_all(&turn_options(&config).mandatory, &[]).await?;
-        let turns =
-            Arc::new(Turns::new(plugins.clone(), store.clone(), vault.clone(), turn_options(&config), metrics.clone()));
+        let quotas = Arc::new(Quotas::new(&config));
+        let turns = Arc::new(Turns::new(
+            plugins.clone(),
+            store.clone(),
+            vault.clone(),
+            quotas.clone(),
+            turn_options(&config),
+            metrics.clone(),
+        ));
         let recovered = turns.recover().await?;
         if recovered > 0 {
             tracing::warn!(recovered, "sealed turns that were left open");
         }
-        let files = Files::open(&config, store.clone(), vault.clone(), turns.clone()).await?;
+        let files = Files::open(&config, store.clone(), vault.clone(), turns.clone(), quotas.clone()).await?;
         // Last, so that the token is shown by the start that makes it.
         let first_user = ensure_first_user(&store, &data).await?;
         let open_turns = Arc::<OpenTurns>::default();
@@ -138,9 +146,12 @@ impl Server {
                 turns,
                 files.clone(),
                 open_turns.clone(),
+                quotas.clone(),
                 tasks.clone(),
             ),
             files,
+            quotas,
+            strangers: Arc::<Strangers>::default(),
             access: Access::new(store.clone(), tasks.clone()),
             verdicts: Verdicts::new(store.clone(), &tasks),
             config,

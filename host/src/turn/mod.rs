@@ -35,7 +35,9 @@ use std::sync::Arc;
 use gavel_log::record::Engine;
 use gavel_sandbox::policy::PolicyPermits;
 use gavel_sandbox::provider::ProviderPermit;
-use gavel_store::{Agent, AgentState, Binding, FileId, MessageId, Session, SessionId, Store, StoreError, TurnRow};
+use gavel_store::{
+    Agent, AgentState, Binding, FileId, MessageId, Metered, Session, SessionId, Store, StoreError, TurnRow,
+};
 
 pub use attachment::{AttachedBody, AttachedFile};
 pub use file::{FileText, JudgedFile, MAX_JUDGED_FILE_BYTES};
@@ -43,8 +45,10 @@ pub use frame::{FindingView, FinishReason, Frame, GovernanceResult, Reason, Usag
 pub use opening::{Opening, OpeningError};
 pub use seal::DraftError;
 
+use crate::clock::now_ms;
 use crate::config::{Openings, Unjudged};
 use crate::plugins::{BoundSet, PluginError, Plugins, Provider};
+use crate::quota::{Quotas, seconds_to_the_months_end};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::PoolName;
 use crate::vault::{Vault, VaultError};
@@ -117,6 +121,9 @@ pub enum Refused {
     /// A policy of the agent cannot be bound any more.
     #[error("a policy of the agent cannot be bound: {0}")]
     Policy(#[from] PluginError),
+    /// The agent has used up what it may use in a month.
+    #[error("the agent has used up its {0} of the month")]
+    QuotaExceeded(Metered),
     /// The store or the vault failed.
     #[error("{0}")]
     Failed(#[from] TurnError),
@@ -134,6 +141,7 @@ impl Refused {
             Self::Unjudged(_) => "unjudged_content",
             Self::Unsupported(_) => "file_unsupported",
             Self::Policy(_) => "policy_unavailable",
+            Self::QuotaExceeded(_) => "quota_exceeded",
             Self::Failed(error) => error.code(),
         }
     }
@@ -141,7 +149,11 @@ impl Refused {
     /// Seconds after which it is worth trying again, if it is.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
-        matches!(self, Self::Busy).then_some(BUSY_RETRY_SECONDS)
+        match self {
+            Self::Busy => Some(BUSY_RETRY_SECONDS),
+            Self::QuotaExceeded(_) => Some(seconds_to_the_months_end()),
+            _ => None,
+        }
     }
 }
 
@@ -170,9 +182,16 @@ impl TurnError {
             Self::Store(StoreError::AgentNotRunning { .. }) => "agent_not_running",
             Self::Store(StoreError::DuplicateMessage(_)) => "duplicate_message",
             Self::Store(StoreError::SessionChanged(_) | StoreError::SessionEnded(_)) => "session_changed",
+            Self::Store(StoreError::QuotaExceeded { .. }) => "quota_exceeded",
             Self::Store(_) => "storage_unavailable",
             Self::Vault(_) | Self::Draft(_) | Self::Damaged(_) => "internal",
         }
+    }
+
+    /// Seconds after which it is worth trying again, if it is.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        matches!(self, Self::Store(StoreError::QuotaExceeded { .. })).then(seconds_to_the_months_end)
     }
 }
 
@@ -181,6 +200,7 @@ pub struct Turns {
     plugins: Arc<Plugins>,
     store: Store,
     vault: Arc<Vault>,
+    quotas: Arc<Quotas>,
     options: TurnOptions,
     metrics: Arc<Metrics>,
     engine: Engine,
@@ -208,6 +228,7 @@ impl Turns {
         plugins: Arc<Plugins>,
         store: Store,
         vault: Arc<Vault>,
+        quotas: Arc<Quotas>,
         options: TurnOptions,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -221,6 +242,7 @@ impl Turns {
             plugins,
             store,
             vault,
+            quotas,
             options,
             metrics,
             engine,
@@ -251,6 +273,10 @@ impl Turns {
         let known = self.store.turn_by_message(&agent.id, &request.input).map_err(TurnError::from)?;
         if let Some(turn) = known {
             return Err(Refused::Duplicate(Box::new(turn)));
+        }
+        // The seal looks again, exactly: this spares the policies and the provider what would be refused there.
+        if let Some(what) = agent.usage.at(now_ms()).used_up(&self.quotas.of(&agent.owner).month) {
+            return Err(Refused::QuotaExceeded(what));
         }
         let session = self.store.session(&session).map_err(TurnError::from)?.ok_or(Refused::NotRunning)?;
         let provider =

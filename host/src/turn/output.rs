@@ -197,6 +197,7 @@ impl Turn {
             end: TurnEnd {
                 finish_reason: reason.as_str().to_owned(),
                 usage: gavel_store::Usage { input_tokens: usage.input_tokens, output_tokens: usage.output_tokens },
+                at: clock::now_ms(),
             },
         };
         Ok(self.begun.turns.store.seal_output(seal).await?)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::seal::RecordFrame;
 use super::{TurnError, Turns};
+use crate::clock;
 
 /// How a turn ended that a crash left open, as its row says.
 const INTERRUPTED: &str = "interrupted";
@@ -71,7 +72,11 @@ impl Turns {
             also: Vec::new(),
             leaf: record.interrupted(turn.answer)?,
             answer: None,
-            end: TurnEnd { finish_reason: INTERRUPTED.into(), usage: gavel_store::Usage::default() },
+            end: TurnEnd {
+                finish_reason: INTERRUPTED.into(),
+                usage: gavel_store::Usage::default(),
+                at: clock::now_ms(),
+            },
         };
         self.store.seal_output(seal).await?;
         Ok(())

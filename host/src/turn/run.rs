@@ -50,8 +50,8 @@ impl Begun {
         if let Some(error) = failed {
             tracing::error!(%error, "a turn failed");
             let message = "the server could not carry out the turn".to_owned();
-            let code = error.code();
-            let _ = frames.send(Frame::Error { code, message, message_id: Some(answer), retry_after: None }).await;
+            let (code, retry_after) = (error.code(), error.retry_after());
+            let _ = frames.send(Frame::Error { code, message, message_id: Some(answer), retry_after }).await;
             let _ = frames.send(stream_end(answer, FinishReason::Error, Usage::default())).await;
         }
     }
@@ -184,6 +184,7 @@ impl Turn {
                 created_at: clock::now_ms(),
             },
             fate,
+            limits: begun.turns.quotas.of(&begun.request.agent.owner).month,
         };
         let sealed = begun.turns.store.seal_input(seal).await?;
         begun.timing.pass(Point::InputSealed);

@@ -11,8 +11,8 @@ use gavel_log::judged::Role;
 use gavel_log::record::Mode;
 use gavel_log::{Chain, Origin, SigningKey};
 use gavel_store::{
-    Agent, AgentId, AgentState, InputFate, InputSeal, LeafDraft, MessageDraft, MessageId, SessionId, StartSession,
-    Store, StoreOptions,
+    Agent, AgentId, AgentState, InputFate, InputSeal, LeafDraft, MessageDraft, MessageId, MonthLimits, MonthUsage,
+    SessionId, StartSession, Store, StoreOptions,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -56,6 +56,7 @@ impl Client {
                 created_at: 0,
             },
             fate: InputFate::Blocked,
+            limits: MonthLimits::default(),
         };
         self.store.seal_input(seal).await.expect("the disk works");
     }
@@ -76,6 +77,7 @@ fn new_agent() -> Agent {
         state: AgentState::Stopped,
         session: None,
         last_checkpoint: None,
+        usage: MonthUsage::default(),
         wrapped_data_key: vec![0; 61],
         chain: Chain([1; 16]),
         created_at: 0,

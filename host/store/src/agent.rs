@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{AgentId, CheckpointId, SessionId, UserId};
 use crate::row::hex_bytes;
 use crate::session::Abandoned;
+use crate::usage::MonthUsage;
 
 /// An agent as it is kept. Times are milliseconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,8 @@ pub struct Agent {
     pub session: Option<SessionId>,
     /// The checkpoint made when it last stopped. A new agent has none.
     pub last_checkpoint: Option<CheckpointId>,
+    /// What it has used in the newest month in which it used anything. A new agent has used nothing.
+    pub usage: MonthUsage,
     /// Its data key, wrapped by the master key.
     pub wrapped_data_key: Vec<u8>,
     /// What its log entries are chained by: random, never changed.
@@ -226,6 +229,8 @@ pub(crate) struct AgentHead {
     pub(crate) messages: u64,
     /// As [`crate::Session::epoch`], likewise.
     pub(crate) epoch: u64,
+    /// Of the newest month: in this row, since each turn counts.
+    pub(crate) usage: MonthUsage,
     pub(crate) resumed_from: Option<CheckpointId>,
     pub(crate) last_checkpoint: Option<CheckpointId>,
     pub(crate) changed_at: i64,
@@ -243,6 +248,7 @@ impl Agent {
             turns: 0,
             messages: 0,
             epoch: 0,
+            usage: MonthUsage::default(),
             resumed_from: None,
             last_checkpoint: None,
             changed_at: self.created_at,
@@ -281,6 +287,7 @@ impl Agent {
             state: head.state,
             session: head.session,
             last_checkpoint: head.last_checkpoint,
+            usage: head.usage,
             wrapped_data_key: profile.wrapped_data_key,
             chain: head.chain,
             created_at: profile.created_at,

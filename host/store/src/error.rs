@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::api_key::MAX_API_KEYS;
 use crate::id::{AgentId, CheckpointId, FileId, KeyId, MessageId, SessionId, UserId};
+use crate::usage::Metered;
 
 /// What was asked for and is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,14 @@ pub enum StoreError {
         expected: MessageId,
         /// The id of the message given.
         given: MessageId,
+    },
+    /// The agent has used up what it may use in a month.
+    #[error("agent {agent} has used up its {what} of the month")]
+    QuotaExceeded {
+        /// The agent.
+        agent: AgentId,
+        /// What is used up.
+        what: Metered,
     },
     /// Another agent has this id.
     #[error("agent {0} exists already")]

@@ -24,6 +24,7 @@ mod store;
 mod tables;
 mod tiles;
 mod turn;
+mod usage;
 mod user;
 mod vault_key;
 mod verdict;
@@ -52,6 +53,7 @@ pub use turn::{
     BLOCKED, Exchange, InputFate, InputSeal, InputSealed, MAX_EARLIER, MAX_FINISH_REASON_BYTES, OpenTurn, OutputSeal,
     OutputSealed, TurnEnd, TurnRow, TurnState, Usage,
 };
+pub use usage::{Metered, Month, MonthLimits, MonthUsage};
 pub use user::{User, UserRole};
 pub use vault_key::{VaultKey, VaultKeyPut};
 pub use verdict::{POLICY_ERROR_RULE, VerdictFilter, VerdictPage, VerdictRow};

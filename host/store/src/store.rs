@@ -329,6 +329,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::DuplicateMessage`] if either of its ids is known for the agent,
     /// [`StoreError::AgentNotRunning`], [`StoreError::SessionEnded`], [`StoreError::SessionChanged`],
+    /// [`StoreError::QuotaExceeded`],
     /// [`StoreError::NotFound`], [`StoreError::TooLarge`], [`StoreError::WrongMessage`], and the writer's.
     pub async fn seal_input(&self, seal: InputSeal) -> Result<InputSealed, StoreError> {
         seal.check()?;

@@ -6,6 +6,7 @@ use crate::error::StoreError;
 use crate::id::{AgentId, MessageId, SessionId};
 use crate::leaf::{LeafDraft, LeafPlace, MAX_BLOB_BYTES, Sealed, within};
 use crate::message::{MessageDraft, StoredMessage};
+use crate::usage::MonthLimits;
 
 /// Most older parts that one input's seal may bring along.
 pub const MAX_EARLIER: usize = 4096;
@@ -38,6 +39,8 @@ pub struct InputSeal {
     pub message: MessageDraft,
     /// What becomes of the turn.
     pub fate: InputFate,
+    /// What the agent may use in the month of the message's `created_at`.
+    pub limits: MonthLimits,
 }
 
 /// What an input's verdict makes of its turn.
@@ -94,8 +97,10 @@ pub struct TurnEnd {
     /// `stop`, `length`, `tool_calls`, `blocked`, `cancelled`, `error` or `interrupted`; at most
     /// [`MAX_FINISH_REASON_BYTES`].
     pub finish_reason: String,
-    /// The tokens that it took.
+    /// The tokens that it took, counted to the month of `at`.
     pub usage: Usage,
+    /// When it ended, in milliseconds since the Unix epoch.
+    pub at: i64,
 }
 
 /// Tokens that a turn took.

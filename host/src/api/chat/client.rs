@@ -54,11 +54,12 @@ pub(super) struct Refusal {
     pub(super) code: &'static str,
     pub(super) message: String,
     pub(super) about: Option<MessageId>,
+    pub(super) retry_after: Option<u64>,
 }
 
 impl Refusal {
     pub(super) fn new(code: &'static str, message: impl Into<String>, about: Option<MessageId>) -> Self {
-        Self { code, message: message.into(), about }
+        Self { code, message: message.into(), about, retry_after: None }
     }
 }
 

@@ -219,6 +219,11 @@ impl Chat {
                     return Next::Go;
                 }
                 Said::Refused(code, detail) => Refusal::new(code, detail, Some(message)),
+                Said::RateLimited(standing) => {
+                    let detail = format!("the agent takes {} requests a minute", standing.limit);
+                    let refusal = Refusal::new("rate_limited", detail, Some(message));
+                    Refusal { retry_after: Some(standing.retry_after), ..refusal }
+                }
             },
             Ok(None) => Refusal::new("not_found", "the agent does not exist any more", Some(message)),
             Err(error) => {
@@ -343,8 +348,8 @@ async fn tell(out: &mpsc::Sender<Message>, frame: &Frame) -> Next {
 }
 
 async fn refuse(out: &mpsc::Sender<Message>, refusal: Refusal) -> Next {
-    let Refusal { code, message, about } = refusal;
-    tell(out, &Frame::Error { code, message, message_id: about, retry_after: None }).await
+    let Refusal { code, message, about, retry_after } = refusal;
+    tell(out, &Frame::Error { code, message, message_id: about, retry_after }).await
 }
 
 fn turn_not_found(message: MessageId) -> Refusal {

@@ -11,7 +11,9 @@ use utoipa::OpenApi;
 
 pub(super) use shared::every_code;
 
-use super::{agents, chat, checkpoints, docs, files, health, keys, log, messages, proofs, vault, verdicts, verify};
+use super::{
+    agents, chat, checkpoints, docs, files, health, keys, log, messages, proofs, quota, vault, verdicts, verify,
+};
 
 /// What the handlers say of themselves. What all of them share is added by [`shared::complete`].
 #[derive(OpenApi)]
@@ -55,6 +57,7 @@ use super::{agents, chat, checkpoints, docs, files, health, keys, log, messages,
         messages::clear,
         messages::list,
         proofs::show,
+        quota::show,
         vault::list,
         vault::put,
         vault::remove,
@@ -71,6 +74,8 @@ use super::{agents, chat, checkpoints, docs, files, health, keys, log, messages,
         (name = "Files", description = "What messages may name."),
         (name = "API keys", description = "Tokens for one agent, with scopes."),
         (name = "Vault", description = "The agent's own keys for its providers."),
+        (name = "Quota", description = "What an agent may use, and has used."),
+        (name = "Verdicts", description = "What was decided, by which rule, and when."),
         (name = "Proofs", description = "What was decided, and that nobody changed it since."),
         (name = "Log", description = "The public log, as C2SP tlog-tiles has it."),
         (name = "Health", description = "How the server is."),

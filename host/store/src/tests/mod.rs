@@ -13,6 +13,7 @@ mod medium;
 mod model;
 mod observe;
 mod turns;
+mod usage;
 mod vault;
 mod verdicts;
 
@@ -25,8 +26,8 @@ use tempfile::TempDir;
 
 use crate::{
     Agent, AgentId, AgentState, CheckpointDraft, CheckpointId, InputFate, InputSeal, InputSealed, LeafDraft,
-    MessageDraft, MessageId, OutputSeal, OutputSealed, Sealed, SessionCheckpoint, SessionId, StartSession, Started,
-    Store, StoreError, StoreOptions, TurnEnd, Usage, UserId,
+    MessageDraft, MessageId, MonthLimits, MonthUsage, OutputSeal, OutputSealed, Sealed, SessionCheckpoint, SessionId,
+    StartSession, Started, Store, StoreError, StoreOptions, TurnEnd, Usage, UserId,
 };
 
 /// The log's key in all stories.
@@ -71,6 +72,7 @@ fn new_agent(owner: &str) -> Agent {
         state: AgentState::Stopped,
         session: None,
         last_checkpoint: None,
+        usage: MonthUsage::default(),
         wrapped_data_key: vec![1, 2, 3],
         chain: Chain(id.key().to_be_bytes()),
         created_at: 1000,
@@ -126,6 +128,7 @@ impl Actor {
             leaf: leaf(Some(input)),
             message: message(input, Role::User, text),
             fate: InputFate::Open(b"recovery".to_vec()),
+            limits: MonthLimits::default(),
         }
     }
 
@@ -137,7 +140,11 @@ impl Actor {
             also: Vec::new(),
             leaf: leaf(Some(answer)),
             answer: (!text.is_empty()).then(|| message(answer, Role::Assistant, text)),
-            end: TurnEnd { finish_reason: finish_reason.into(), usage: Usage { input_tokens: 3, output_tokens: 5 } },
+            end: TurnEnd {
+                finish_reason: finish_reason.into(),
+                usage: Usage { input_tokens: 3, output_tokens: 5 },
+                at: 2600,
+            },
         }
     }
 

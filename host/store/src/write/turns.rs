@@ -45,11 +45,16 @@ pub(crate) fn seal_input(batch: &mut Batch<'_>, seal: &InputSeal) -> Result<Stag
             return Err(StoreError::DuplicateMessage(id));
         }
     }
+    head.usage = head.usage.at(seal.message.created_at);
+    if let Some(what) = head.usage.used_up(&seal.limits) {
+        return Err(StoreError::QuotaExceeded { agent: seal.agent, what });
+    }
     let judged =
         seal.earlier.iter().map(|draft| judged_message(batch, seal.agent, draft)).collect::<Result<Vec<_>, _>>()?;
 
     head.turns += 1;
     head.messages += 1;
+    head.usage.messages += 1;
     let turn = head.turns;
     let mut earlier = Vec::with_capacity(seal.earlier.len());
     for (draft, message) in seal.earlier.iter().zip(judged) {
@@ -135,6 +140,10 @@ pub(crate) fn seal_output(batch: &mut Batch<'_>, seal: &OutputSeal) -> Result<St
             None => head.messages += 1,
         }
     }
+    head.usage = head.usage.at(seal.end.at);
+    let Usage { input_tokens, output_tokens } = seal.end.usage;
+    head.usage.input_tokens = head.usage.input_tokens.saturating_add(input_tokens);
+    head.usage.output_tokens = head.usage.output_tokens.saturating_add(output_tokens);
     write_head(batch, seal.agent, &head)?;
     batch.tables.open_turns()?.remove((seal.session.key(), seal.turn))?;
     turn.state = TurnState::Complete;
