@@ -330,3 +330,18 @@ async fn an_object_that_is_gone_or_altered_is_noticed() {
         assert_eq!(alice.delete(&path).await.status, 204, "{damage}: it can be removed all the same");
     }
 }
+
+#[tokio::test]
+async fn a_deleted_agents_files_go_with_it() {
+    let (server, _upstream, alice) = gavel().await;
+    let (agent, other) = (alice.create_agent(json!({})).await, alice.create_agent(json!({})).await);
+    for number in 0..3 {
+        alice.uploads(&agent, &format!("{number}.txt"), "text/plain", b"text").await;
+    }
+    alice.uploads(&other, "other.txt", "text/plain", b"text").await;
+    assert_eq!(alice.delete(&agent.path("")).await.status, 204);
+    empty(&server.data_dir().join("files").join(&agent.id)).await;
+    assert_eq!(listed(&alice, &other).await.len(), 1);
+    assert_eq!(objects(&server.data_dir().join("files")).len(), 1);
+    alice.get(&agent.path("/files")).await.refused(404, "not_found");
+}

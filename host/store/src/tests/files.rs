@@ -1,7 +1,7 @@
 //! Files: kept with their verdicts, or not at all, and no object that nobody knows of.
 
 use super::*;
-use crate::{FileId, FileSeal, FileVerdict, FilesSeal, Missing, ObjectId, StoredFile};
+use crate::{Erasure, FileId, FileSeal, FileVerdict, FilesSeal, Missing, ObjectId, StoredFile};
 
 fn file(size: u64) -> FileSeal {
     let file = StoredFile {
@@ -161,4 +161,24 @@ async fn nobody_elses_file_is_found() {
     assert!(matches!(home.store.remove_file(&bobs, &id).await, Err(StoreError::NotFound(_))));
     let unknown = AgentId::generate();
     assert!(matches!(home.store.expect_objects(&unknown, vec![id]).await, Err(StoreError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_deleted_agent_leaves_no_key_of_its_files() {
+    let home = Home::new();
+    let agent = agent(&home.store).await;
+    let (kept, refused) = (judged(10), FileSeal { verdict: FileVerdict::Refused, ..judged(5) });
+    let sessions = [kept.file.session, refused.file.session];
+    for upload in [kept, refused] {
+        home.store.keep_files(seal(&agent, vec![upload])).await.unwrap();
+    }
+    home.store.delete_agent(&agent).await.unwrap();
+    assert!(matches!(home.store.keep_files(seal(&agent, vec![judged(1)])).await, Err(StoreError::NotFound(_))));
+    assert_eq!(home.store.remove_files_of(&agent).await.unwrap().len(), 1);
+    while home.store.erase(Erasure::Agent(agent)).await.unwrap() {}
+    for session in sessions {
+        assert_eq!(home.store.session(&session).unwrap(), None);
+    }
+    assert_eq!(home.store.file_bytes(&agent).unwrap(), 0);
+    audit(&home.store);
 }

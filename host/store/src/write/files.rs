@@ -51,6 +51,7 @@ pub(crate) fn keep_files(batch: &mut Batch<'_>, seal: FilesSeal) -> Result<Stage
     for FileSeal { wrapped_key, leaf, file, verdict } in seal.files {
         let id = file.session;
         write_session(batch, &Session::new(id, agent, wrapped_key, file.created_at))?;
+        batch.tables.sessions_by_agent()?.insert((agent.key(), id.key()), ())?;
         let of = Subject { agent, session: id };
         let place = leaf.map(|leaf| add_leaf(batch, &mut head, of, &leaf)).transpose()?;
         if verdict == FileVerdict::Kept {
@@ -134,8 +135,10 @@ fn remove(batch: &mut Batch<'_>, agent: AgentId, rows: &[StoredFile]) -> Result<
         let key = (agent.key(), row.id.key());
         batch.tables.files()?.remove(key)?;
         batch.tables.sessions()?.remove(row.session.key())?;
+        batch.tables.sessions_by_agent()?.remove((agent.key(), row.session.key()))?;
         batch.tables.unclaimed_objects()?.insert(key, ())?;
     }
+    batch.keys_destroyed = true;
     batch.keys_destroyed = true;
     write_bytes(batch, agent, stored.saturating_sub(removed))
 }
