@@ -50,6 +50,42 @@ async fn the_reference_loads_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn what_no_good_client_sends_is_refused_in_words() {
+    let (_server, _upstream, alice) = gavel().await;
+    let agent = alice.starts(json!({})).await;
+    let long = format!("/v1/agents/{}", "x".repeat(4000));
+    for path in ["/v1/agents/%ff", "/v1/agents/%00", "/docs/%ff", "/docs/%2e%2e", "/log/tile/%ff", long.as_str()] {
+        alice.get(path).await.refused(404, "not_found");
+    }
+    alice.get("/verify/proof/%ff").await.refused(404, "not_found");
+    for query in ["limit=0", "limit=99999999999999999999", "limit=1&limit=2", "limit=%ff", "limt=1", "cursor=%00", "x"]
+    {
+        alice.get(&format!("/v1/agents?{query}")).await.refused(400, "invalid_request");
+    }
+    for path in ["", "/start", "/stop", "/vault"] {
+        let answer = match path {
+            "" | "/vault" => alice.get(&format!("{}?typo=1", agent.path(path))).await,
+            _ => alice.post(&format!("{}?typo=1", agent.path(path)), &json!({})).await,
+        };
+        answer.refused(400, "invalid_request");
+    }
+    for body in [
+        r#"{"agent_name":"a","agent_name":"b"}"#,
+        r#"{"labels":{"a":"\ud800"}}"#,
+        r#"{"labels":1e999}"#,
+        "{\"agent_name\":\"\u{0}\"}",
+        "\u{feff}{}",
+    ] {
+        alice.post_bytes("/v1/agents", "application/json", body).await.refused(400, "invalid_request");
+    }
+    alice
+        .post_bytes("/v1/agents", "application/json", *b"{\"agent_name\":\"\xff\"}")
+        .await
+        .refused(400, "invalid_request");
+    alice.post_bytes("/v1/agents", "text/plain", "{}").await.refused(415, "unsupported_media_type");
+}
+
+#[tokio::test]
 #[ignore = "takes minutes and a Python environment, `$SCHEMATHESIS`: `.ci/run` makes one and runs it"]
 async fn the_server_keeps_to_its_description_whatever_it_is_sent() {
     let schemathesis = std::env::var_os("SCHEMATHESIS").expect("SCHEMATHESIS names the program");
@@ -83,7 +119,10 @@ async fn dictionaries(alice: &User, agent: &Agent) -> String {
              [parameters.\"{name}\"]\ndictionary = \"{name}\"\nprobability = {probability:?}\n\n"
         )
     };
-    known.iter().map(binding).collect()
+    let doomed = alice.create_agent(json!({"model_provider": "demo"})).await.id;
+    let deletion =
+        format!("[[operations]]\ninclude-operation-id = \"delete_agent\"\nparameters = {{ id = \"{doomed}\" }}\n");
+    known.iter().map(binding).collect::<String>() + &deletion
 }
 
 async fn run(program: &Path, config: &Path, directory: &Path, alice: &User) -> String {

@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use gavel_store::{Agent, AgentId};
 
+use super::openapi::takes_query;
 use super::problem::{Code, Problem};
 use super::{App, Peer};
 use crate::auth::{Caller, Rule, TokenKind, rule_for};
@@ -37,17 +38,22 @@ pub(super) async fn guard(
 ) -> Result<Response, Problem> {
     let rule = rule_for(request.method(), route.as_str())
         .ok_or_else(|| Problem::new(Code::MethodNotAllowed, "no rule allows this"))?;
+    // A path that is not UTF-8 names nothing.
+    let path = path.map_err(|_| Problem::not_found());
     if rule == Rule::Open {
+        path?;
         return Ok(next.run(request).await);
     }
     let caller = authenticated(&app, &request).map_err(|refused| too_often(&app, &request).unwrap_or(refused))?;
     caller.pass(rule)?;
+    let path = path?;
     if matches!(rule, Rule::Owner | Rule::Key(_)) {
-        // A path that is not UTF-8 names nothing.
-        let path = path.map_err(|_| Problem::not_found())?;
         let id = path.iter().find(|(name, _)| *name == "id").and_then(|(_, id)| id.parse::<AgentId>().ok());
         let agent = id.map(|id| app.agents.find(&id)).transpose()?.flatten();
         request.extensions_mut().insert(TheAgent(caller.reach(agent)?));
+    }
+    if request.uri().query().is_some_and(|query| !query.is_empty()) && !takes_query(request.method(), route.as_str()) {
+        return Err(Problem::new(Code::InvalidRequest, "this call takes no query parameters"));
     }
     request.extensions_mut().insert(TheCaller(caller));
     Ok(next.run(request).await)

@@ -15,7 +15,7 @@ use crate::schema;
 #[schema(as = Binding, examples(json!({"policy": "pii", "config": {"action": "redact"}, "enforcement": "enforce"})))]
 pub struct BindingSpec {
     /// The policy's name, `name@version` or `name@sha256:digest`.
-    #[schema(example = "pii")]
+    #[schema(example = "pii", min_length = 1)]
     pub policy: String,
     /// The policy's configuration, which its schema judges.
     #[serde(default)]

@@ -52,7 +52,7 @@ impl From<Uploaded> for UploadedView {
 #[expect(dead_code, reason = "its shape alone is wanted: the form is read as it comes")]
 struct UploadForm {
     /// The files, each in a part of its own under this name.
-    #[schema(value_type = Vec<String>, format = Binary, min_items = 1)]
+    #[schema(value_type = Vec<String>, format = Binary, min_items = 1, max_items = 16)]
     file: (),
 }
 

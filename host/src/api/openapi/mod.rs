@@ -2,10 +2,11 @@
 
 mod shared;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::response::IntoResponse;
 use utoipa::OpenApi;
 
@@ -14,6 +15,7 @@ pub(super) use shared::every_code;
 use super::{
     agents, chat, checkpoints, docs, files, health, keys, log, messages, proofs, quota, vault, verdicts, verify,
 };
+use crate::auth::routes;
 
 /// What the handlers say of themselves. What all of them share is added by [`shared::complete`].
 #[derive(OpenApi)]
@@ -86,6 +88,21 @@ struct Handlers;
 
 /// The document, as it is served and checked in.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(text()));
+
+/// The routes whose operations take query parameters.
+static WITH_QUERY: LazyLock<BTreeSet<(&Method, &str)>> = LazyLock::new(|| {
+    let mut paths = Handlers::openapi().paths;
+    let mut takes = |method: &Method, route: &str| {
+        shared::operation(&mut paths, method, &shared::documented(route)).is_some_and(|it| shared::takes_query(it))
+    };
+    routes().map(|(method, route, _)| (method, route)).filter(|(method, route)| takes(method, route)).collect()
+});
+
+/// Whether a route's operation takes query parameters. One that takes none would ignore them, and with them a typo.
+pub(super) fn takes_query(method: &Method, route: &str) -> bool {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    WITH_QUERY.contains(&(method, route))
+}
 
 /// The document as text, in a stable order.
 #[must_use]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use utoipa::ToSchema as _;
-use utoipa::openapi::path::{Operation, Paths};
+use utoipa::openapi::path::{Operation, ParameterIn, Paths};
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, Content, Header, Object, OpenApi, Ref, RefOr, Response, Schema};
@@ -52,6 +52,16 @@ pub(super) fn operation<'a>(paths: &'a mut Paths, method: &Method, path: &str) -
         "DELETE" => item.delete.as_mut(),
         _ => None,
     }
+}
+
+/// Whether an operation takes query parameters.
+pub(super) fn takes_query(operation: &Operation) -> bool {
+    let parameters = operation.parameters.iter().flatten();
+    let mut places = parameters.filter_map(|parameter| match parameter {
+        RefOr::T(parameter) => Some(&parameter.parameter_in),
+        RefOr::Ref(_) => None,
+    });
+    places.any(|place| *place == ParameterIn::Query)
 }
 
 /// The shape of a problem's code: every code there is.
@@ -129,7 +139,8 @@ fn add_failures(operation: &mut Operation, rule: Rule) {
     if matches!(rule, Rule::Owner | Rule::Key(_)) {
         failures.push((StatusCode::NOT_FOUND, "There is no such thing, or it is another's."));
     }
-    if operation.parameters.is_some() || operation.request_body.is_some() {
+    // A query that nobody asked for is refused behind the guard, whatever the operation takes.
+    if rule != Rule::Open || operation.parameters.is_some() {
         failures.push((StatusCode::BAD_REQUEST, "A parameter or a field is not acceptable."));
     }
     if operation.request_body.is_some() {

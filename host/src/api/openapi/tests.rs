@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 
+use axum::http::Method;
 use serde_json::Value;
 
 use super::shared::documented;
-use super::text;
+use super::{takes_query, text};
 use crate::api::Code;
 use crate::auth::{Rule, routes};
 
@@ -115,6 +116,13 @@ fn has_example(document: &Value, content: &Value) -> bool {
         let schema = resolved(document, schema);
         schema["examples"] != Value::Null || schema["example"] != Value::Null
     })
+}
+
+#[test]
+fn the_document_says_which_routes_take_a_query() {
+    assert!(takes_query(&Method::GET, "/v1/agents") && takes_query(&Method::HEAD, "/v1/agents"));
+    assert!(takes_query(&Method::DELETE, "/v1/agents/{id}/vault"));
+    assert!(!takes_query(&Method::POST, "/v1/agents") && !takes_query(&Method::GET, "/v1/agents/{id}/vault"));
 }
 
 #[test]
