@@ -21,6 +21,7 @@
 mod answer;
 mod chat;
 mod command;
+mod completion;
 mod figures;
 mod form;
 mod public_log;
@@ -35,6 +36,7 @@ use std::time::Duration;
 pub use answer::Answer;
 pub use chat::{Chat, Heard};
 pub use command::{Ran, gavel_command, gavel_command_in};
+pub use completion::Completion;
 pub use figures::{Figures, Sample};
 pub use form::Form;
 pub use public_log::PublicLog;

@@ -84,12 +84,26 @@ impl Script {
         Self { steps, ..Self::streams([]) }
     }
 
-    /// A call of a tool, which nobody offered.
+    /// A call of a tool that nobody offered.
     #[must_use]
     pub fn calls_a_tool() -> Self {
         let function = json!({"name": "delete_everything", "arguments": "{}"});
         let call = json!({"tool_calls": [{"index": 0, "id": "call_1", "function": function}]});
         Self::streams([call]).finishes("tool_calls")
+    }
+
+    /// Calls of tools, each a name and its arguments, which come in two pieces.
+    pub fn calls<'a>(calls: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let deltas = calls.into_iter().enumerate().flat_map(|(index, (name, arguments))| {
+            let middle = (0..=arguments.len() / 2).rev().find(|&at| arguments.is_char_boundary(at)).unwrap_or(0);
+            let (one, two) = arguments.split_at(middle);
+            let call = |function: Value| json!({"tool_calls": [{"index": index, "function": function}]});
+            let mut first = call(json!({"name": name, "arguments": one}));
+            first["tool_calls"][0]["id"] = json!(format!("call_{}", index + 1));
+            first["tool_calls"][0]["type"] = json!("function");
+            [first, call(json!({"arguments": two}))]
+        });
+        Self::streams(deltas.collect::<Vec<_>>()).finishes("tool_calls")
     }
 
     /// The same, but each delta waits until the test lets it go.

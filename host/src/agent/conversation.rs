@@ -14,7 +14,9 @@ use crate::auth::Caller;
 use crate::files::{FileError, Files};
 use crate::quota::{Quotas, Standing};
 use crate::tasks::Tasks;
-use crate::turn::{AttachedFile, Begun, CallerFacts, FinishReason, Frame, Refused, TurnRequest, Turns, Usage};
+use crate::turn::{
+    AttachedFile, Begun, CallerFacts, FinishReason, Frame, Refused, Stateless, TurnRequest, Turns, Usage,
+};
 use crate::vault::Vault;
 
 /// Frames that a turn may be ahead of the task that keeps them.
@@ -42,6 +44,13 @@ pub enum Said {
     RateLimited(Standing),
 }
 
+/// What is said: a text and the files with it, at the end of the session or of a conversation that is brought along.
+struct Content {
+    text: String,
+    files: Vec<FileId>,
+    stateless: Option<Box<Stateless>>,
+}
+
 impl Conversations {
     /// Conversations over these turns.
     #[must_use]
@@ -60,6 +69,18 @@ impl Conversations {
     /// Says something to an agent. The turn goes on whether or not anyone reads it, for a while.
     #[must_use]
     pub fn say(&self, agent: Agent, caller: &Caller, input: MessageId, text: String, files: Vec<FileId>) -> Said {
+        self.begin(agent, caller, input, Content { text, files, stateless: None })
+    }
+
+    /// Has an agent answer the last message of a conversation that the caller brings along. The agent's session is
+    /// neither read nor written, and the turn cannot be resumed.
+    #[must_use]
+    pub fn complete(&self, agent: Agent, caller: &Caller, text: String, stateless: Stateless) -> Said {
+        let content = Content { text, files: Vec::new(), stateless: Some(Box::new(stateless)) };
+        self.begin(agent, caller, MessageId::generate(), content)
+    }
+
+    fn begin(&self, agent: Agent, caller: &Caller, input: MessageId, content: Content) -> Said {
         if agent.state != AgentState::Running {
             return Said::Refused("agent_not_running", "the agent is not running");
         }
@@ -76,7 +97,8 @@ impl Conversations {
         };
         let facts = CallerFacts { kind: caller.kind(), id: pseudonym, owner: caller.owns(&agent) };
         let live = open.live().clone();
-        let request = TurnRequest { agent, caller: facts, input, text, files: Vec::new() };
+        let Content { text, files, stateless } = content;
+        let request = TurnRequest { agent, caller: facts, input, text, files: Vec::new(), stateless };
         self.tasks.spawn(self.clone().hold(open, request, files));
         Said::Turn(live)
     }
@@ -90,13 +112,16 @@ impl Conversations {
     async fn hold(self, mut open: OpenTurn, mut request: TurnRequest, files: Vec<FileId>) {
         let agent = request.agent.clone();
         let input = request.input;
+        let resumable = request.stateless.is_none();
         match self.attached(&agent, input, &files).await {
             Ok(attached) => request.files = attached,
             Err(error) => return open.live().push(not_attached(&error, input)),
         }
         match self.turns.begin(request).await {
             Ok(begun) => {
-                open.begun(*begun.answer());
+                if resumable {
+                    open.begun(*begun.answer());
+                }
                 run(begun, open.live()).await;
             }
             Err(Refused::Duplicate(row)) => match stored_outcome(&self.store, &self.vault, &agent, &row) {

@@ -30,6 +30,9 @@ pub(super) fn stored_outcome(
 
 fn answer_text(store: &Store, vault: &Vault, agent: &Agent, row: &TurnRow) -> Result<Option<String>, ReplayError> {
     let Some(answer) = store.message(&row.agent, &row.answer)? else { return Ok(None) };
+    if answer.content.is_empty() {
+        return Ok(None);
+    }
     let Some(session) = store.session(&row.session)? else {
         return Ok(None);
     };

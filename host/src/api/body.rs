@@ -18,15 +18,15 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 /// connection broken and never learns why.
 const MAX_READ_BYTES: usize = 8 << 20;
 
-/// A JSON body. An empty one reads as `{}`.
-pub(super) struct Json<T>(pub(super) T);
+/// A JSON body of at most `MAX` bytes. An empty one reads as `{}`.
+pub(super) struct Json<T, const MAX: usize = MAX_BODY_BYTES>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned, S: Sync, const MAX: usize> FromRequest<S> for Json<T, MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
-        let bytes = bounded(&head.headers, body).await?;
+        let bytes = bounded(&head.headers, body, MAX).await?;
         if bytes.is_empty() {
             return parsed(b"{}").map(Self);
         }
@@ -39,11 +39,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
 
 /// Reads a body, of which no more is kept than may be. It may hold a secret: the buffer is wiped when it is dropped, and
 /// does not grow, leaving copies behind, where the client says how long the body is.
-async fn bounded(headers: &HeaderMap, mut body: Body) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let too_large = || Problem::new(Code::PayloadTooLarge, format!("the body is larger than {MAX_BODY_BYTES} bytes"));
+async fn bounded(headers: &HeaderMap, mut body: Body, max: usize) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    let too_large = || Problem::new(Code::PayloadTooLarge, format!("the body is larger than {max} bytes"));
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     // A client that asks first, or that would send without end, is answered at once.
-    let most = if headers.contains_key(header::EXPECT) { MAX_BODY_BYTES } else { MAX_READ_BYTES };
+    let most = if headers.contains_key(header::EXPECT) { max } else { MAX_READ_BYTES.max(2 * max) };
     if declared.is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
@@ -56,11 +56,11 @@ async fn bounded(headers: &HeaderMap, mut body: Body) -> Result<Zeroizing<Vec<u8
         if read > most {
             break;
         }
-        if read <= MAX_BODY_BYTES {
+        if read <= max {
             kept.extend_from_slice(&data);
         }
     }
-    if read > MAX_BODY_BYTES { Err(too_large()) } else { Ok(kept) }
+    if read > max { Err(too_large()) } else { Ok(kept) }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

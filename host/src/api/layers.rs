@@ -20,6 +20,10 @@ const MAX_REQUEST_ID: usize = 128;
 const DEADLINE: Duration = Duration::from_secs(30);
 /// The route of uploads, which may take as long as they make progress: they have a deadline for silence instead.
 pub(super) const FILES: &str = "/v1/agents/{id}/files";
+/// The route of completions.
+pub(super) const COMPLETIONS: &str = "/v1/chat/completions";
+/// A completion that does not stream is answered when it is whole: a provider has ten minutes for a chat.
+const COMPLETION_DEADLINE: Duration = Duration::from_secs(630);
 
 /// Answers every request, in time and with its id, whatever happens inside.
 pub(super) async fn surround(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -63,8 +67,11 @@ async fn guarded(request: Request, next: Next) -> Response {
 
 fn deadline(request: &Request) -> Option<Duration> {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let is_upload = request.method() == Method::POST && route == Some(FILES);
-    (!is_upload).then_some(DEADLINE)
+    match route {
+        Some(FILES) if request.method() == Method::POST => None,
+        Some(COMPLETIONS) => Some(COMPLETION_DEADLINE),
+        _ => Some(DEADLINE),
+    }
 }
 
 /// The caller's own id where it is a harmless one, else a new one.

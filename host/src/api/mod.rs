@@ -6,6 +6,7 @@ mod agents;
 mod body;
 mod chat;
 mod checkpoints;
+mod completions;
 mod cursor;
 mod docs;
 mod files;

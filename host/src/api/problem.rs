@@ -31,6 +31,12 @@ macro_rules! codes {
                     $(Self::$variant => ($name, StatusCode::$status),)+
                 }
             }
+
+            /// The code of a turn's `error` frame.
+            #[must_use]
+            pub fn of_turn(name: &str) -> Self {
+                Self::ALL.iter().find(|code| code.entry().0 == name).copied().unwrap_or(Self::Internal)
+            }
         }
     };
 }
@@ -60,6 +66,24 @@ codes! {
     AgentRunning = "agent_running", CONFLICT;
     /// The session's history has too many gaps to be restored again.
     RestoredTooOften = "restored_too_often", CONFLICT;
+    /// The caller has no agent of this id, or names none.
+    ModelNotFound = "model_not_found", NOT_FOUND;
+    /// A policy stopped what was said.
+    ContentFilter = "content_filter", BAD_REQUEST;
+    /// No policy can judge it.
+    UnjudgedContent = "unjudged_content", BAD_REQUEST;
+    /// The provider refused the key, or there is none.
+    ProviderUnauthorized = "provider_unauthorized", BAD_GATEWAY;
+    /// The provider is rate limited.
+    ProviderRateLimited = "provider_rate_limited", TOO_MANY_REQUESTS;
+    /// The provider refused the request.
+    ProviderRefused = "provider_refused", BAD_REQUEST;
+    /// The provider took too long.
+    ProviderTimeout = "provider_timeout", GATEWAY_TIMEOUT;
+    /// The provider cannot be reached, failed, broke off or answered rubbish.
+    ProviderUnavailable = "provider_unavailable", BAD_GATEWAY;
+    /// The turn was cancelled.
+    Cancelled = "cancelled", SERVICE_UNAVAILABLE;
     /// The body is too large.
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE;
     /// A file is larger than the limit.
@@ -155,6 +179,18 @@ impl Problem {
         self.code
     }
 
+    /// What it says to people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The first field at fault, as a JSON pointer.
+    #[must_use]
+    pub fn pointer(&self) -> Option<&str> {
+        self.errors.first().map(|error| error.pointer.as_str())
+    }
+
     fn body(&self) -> Body<'_> {
         let (code, status) = self.code.entry();
         Body {
@@ -212,6 +248,7 @@ impl IntoResponse for Problem {
         // Texts and numbers always have a JSON form.
         let body = serde_json::to_string(&self.body()).unwrap_or_default();
         let mut response = (status, body).into_response();
+        response.extensions_mut().insert(self.clone());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match self.code {

@@ -2,16 +2,16 @@
 
 use axum::Router;
 use axum::http::Method;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use tower_http::cors::{Any, CorsLayer};
 
 use super::guard::guard;
-use super::layers::{FILES, no_such_method, no_such_path, surround};
+use super::layers::{COMPLETIONS, FILES, no_such_method, no_such_path, surround};
 use super::{
-    App, admin, agents, chat, checkpoints, docs, files, health, keys, log, messages, openapi, proofs, quota, rate,
-    vault, verdicts, verify,
+    App, admin, agents, chat, checkpoints, completions, docs, files, health, keys, log, messages, openapi, proofs,
+    quota, rate, vault, verdicts, verify,
 };
 
 /// The public listener's routes.
@@ -35,6 +35,9 @@ pub fn router(app: App) -> Router {
         .route("/v1/agents/{id}/verdicts", get(verdicts::of_agent))
         .route("/v1/agents/{id}/quota", get(quota::show))
         .route("/v1/verdicts", get(verdicts::of_all))
+        .route(COMPLETIONS, post(completions::create))
+        .route("/v1/models", get(completions::models))
+        .route("/v1/models/{model}", get(completions::model))
         .layer(from_fn_with_state(app.clone(), rate::count))
         .layer(map_response(never_cached));
     // The log and its proofs are for everyone, whatever page asks.
@@ -76,6 +79,7 @@ fn finished(routes: Router<App>, app: App) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(app.clone(), surround))
+        .layer(from_fn(completions::in_openai_shape))
         .with_state(app)
 }
 

@@ -77,6 +77,13 @@ pub enum Frame {
         /// The piece.
         content: String,
     },
+    /// The model calls a tool: sent when its arguments were judged.
+    ToolCall {
+        /// The answer's id.
+        message_id: MessageId,
+        /// The call.
+        tool_call: ToolCallView,
+    },
     /// The answer is over.
     StreamEnd {
         /// The answer's id.
@@ -105,10 +112,22 @@ pub enum Frame {
     Pong,
 }
 
+/// A tool call that passed.
+#[derive(Clone, Debug, Serialize)]
+pub struct ToolCallView {
+    /// The call's id, by which its result will name it.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// Its arguments: the text of a JSON value.
+    pub arguments: String,
+}
+
 /// The verdicts on one stage of one message.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct GovernanceResult {
-    /// The message that was judged; none for a file at its upload.
+    /// The message that was judged; none for a file at its upload, for the agent's system prompt, and for what a
+    /// request declares besides its messages.
     #[schema(required, value_type = Option<schema::MessageId>)]
     pub message_id: Option<MessageId>,
     /// The file that was judged, at its upload.
@@ -145,6 +164,9 @@ pub struct GovernanceResult {
     pub checkpoint: String,
     /// Where its proof is.
     pub proof_url: String,
+    /// Whether the turn went no further for it.
+    #[serde(skip)]
+    pub stopped: bool,
 }
 
 /// The policy and rule behind a decision.

@@ -4,29 +4,72 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gavel_log::judged::{Edit, Message, Role, Stage};
+use gavel_log::record::DecisionKind;
 use gavel_log::{Hash, apply_edits};
+use gavel_sandbox::provider::{ChatRequest, Message as ChatMessage, Part, ResultPart};
 use gavel_store::{Agent, AgentId, LeafDraft, MessageId, Session};
 use lru::LruCache;
 
-use super::judge::{Judgement, SubjectFrame};
+use super::judge::{Judgement, Place, SubjectFrame};
 use super::passage::Passage;
 use super::seal::RecordFrame;
+use super::stateless::Asked;
 use super::transcript::Transcript;
 use super::{TurnError, Turns};
 use crate::plugins::BoundSet;
 
 /// What goes before the new message.
+#[derive(Default)]
 pub(crate) struct Prompt {
-    /// System prompt and history, oldest first.
-    pub(crate) messages: Vec<Message>,
+    /// System prompt and history, oldest first, with what else is asked of the provider.
+    pub(crate) request: ChatRequest,
+    /// What the new message is.
+    pub(crate) asked: Asked,
     /// Records of the parts that had to be judged for this turn.
     pub(crate) earlier: Vec<LeafDraft>,
+    /// The judgements that the client is told of, each with its record's place in `earlier`.
+    pub(crate) told: Vec<(usize, Told)>,
     /// What those records decided: to be remembered once they are sealed.
     pub(crate) fates: Vec<(PartKey, Fate)>,
     /// Stored messages that pass unchanged under the turn's bindings.
     pub(crate) judged: Vec<MessageId>,
-    /// Whether the system prompt is blocked, and with it the turn.
+    /// Whether a part is blocked without which the turn cannot go on.
     pub(crate) blocked: bool,
+}
+
+impl Prompt {
+    /// The conversation as policies that ask for it are given it: its texts.
+    pub(crate) fn history(&self) -> Vec<Message> {
+        let text = |part: &Part| match part {
+            Part::Text(text) => vec![text.clone()],
+            Part::ToolResult { parts, .. } => parts.iter().filter_map(result_text).map(str::to_owned).collect(),
+            Part::Media(_) | Part::Reasoning { .. } | Part::ToolCall { .. } => Vec::new(),
+        };
+        let messages = self.request.messages.iter();
+        messages.map(|said| Message { role: said.role, parts: said.parts.iter().flat_map(text).collect() }).collect()
+    }
+}
+
+fn result_text(part: &ResultPart) -> Option<&str> {
+    match part {
+        ResultPart::Text(text) => Some(text),
+        ResultPart::Media(_) => None,
+    }
+}
+
+/// A judgement on an earlier part.
+pub(crate) struct Told {
+    pub(crate) message: Option<MessageId>,
+    pub(crate) judgement: Judgement,
+    /// Whether the turn goes no further for it.
+    pub(crate) stopped: bool,
+}
+
+impl Told {
+    /// Whether there is anything to tell.
+    pub(crate) fn matters(&self) -> bool {
+        self.stopped || self.judgement.would() != DecisionKind::Allow
+    }
 }
 
 /// A part of an agent's conversation under a set of bindings.
@@ -40,6 +83,13 @@ impl PartKey {
     /// A file's text, which is judged at a stage of its own.
     pub(super) fn of_file(agent: &AgentId, text: &str, bindings: Hash) -> Self {
         Self { text: Hash::of(format!("{agent} file {text}").as_bytes()), bindings }
+    }
+
+    pub(crate) fn of(agent: AgentId, place: Place<'_>, text: &str, bindings: Hash) -> Self {
+        let Place { stage, tool } = place;
+        let tool_bytes = tool.map_or(0, str::len);
+        let described = format!("{agent} {stage:?} {tool_bytes} {} {text}", tool.unwrap_or_default());
+        Self { text: Hash::of(described.as_bytes()), bindings }
     }
 }
 
@@ -81,8 +131,8 @@ impl Fates {
     }
 }
 
-/// A part of a prompt before it was judged.
-struct Part<'a> {
+/// A part of a session's prompt before it was judged.
+struct Earlier<'a> {
     id: Option<MessageId>,
     role: Role,
     text: &'a str,
@@ -113,10 +163,10 @@ impl Conversation {
     }
 
     /// What it consists of, oldest first.
-    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
-        let system = self.system.as_deref().map(|text| Part { id: None, role: Role::System, text, judged: None });
+    fn parts(&self) -> impl Iterator<Item = Earlier<'_>> {
+        let system = self.system.as_deref().map(|text| Earlier { id: None, role: Role::System, text, judged: None });
         let said = self.transcript.messages.iter();
-        system.into_iter().chain(said.map(|said| Part {
+        system.into_iter().chain(said.map(|said| Earlier {
             id: Some(said.id),
             role: said.role,
             text: &said.text,
@@ -135,14 +185,13 @@ impl Conversation {
         frame: &SubjectFrame,
         record: &RecordFrame,
     ) -> Result<Prompt, TurnError> {
-        let mut prompt =
-            Prompt { messages: Vec::new(), earlier: Vec::new(), fates: Vec::new(), judged: Vec::new(), blocked: false };
+        let mut prompt = Prompt::default();
         let bindings = set.digest_in(record.mode);
         for part in self.parts() {
             let fate = if !set.enforces(record.mode) || part.judged == Some(bindings) {
                 Fate::Passes(Vec::new())
             } else {
-                let key = PartKey { text: Hash::of(format!("{} {}", record.agent, part.text).as_bytes()), bindings };
+                let key = PartKey::of(record.agent, Stage::Input.into(), part.text, bindings);
                 match fates.get(&key) {
                     Some(fate) => fate,
                     None => judge(&part, key, set, frame, record, &mut prompt).await?,
@@ -151,7 +200,7 @@ impl Conversation {
             match fate {
                 Fate::Passes(edits) => {
                     let text = apply_edits(part.text, &edits).map_err(|_| TurnError::Damaged("edits"))?;
-                    prompt.messages.push(Message { role: part.role, parts: vec![text] });
+                    prompt.request.messages.push(ChatMessage { role: part.role, parts: vec![Part::Text(text)] });
                 }
                 Fate::Blocked if part.role == Role::System => prompt.blocked = true,
                 Fate::Blocked => {}
@@ -163,7 +212,7 @@ impl Conversation {
 
 /// Judges one part as input.
 async fn judge(
-    part: &Part<'_>,
+    part: &Earlier<'_>,
     key: PartKey,
     set: &Arc<BoundSet>,
     frame: &SubjectFrame,

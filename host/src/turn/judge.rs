@@ -20,13 +20,27 @@ pub(crate) struct SubjectFrame {
     pub(crate) history: Vec<Message>,
 }
 
+/// Where in a turn a text stands: its stage, and at the two tool stages the tool's name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) stage: Stage,
+    pub(crate) tool: Option<&'a str>,
+}
+
+impl From<Stage> for Place<'_> {
+    fn from(stage: Stage) -> Self {
+        Self { stage, tool: None }
+    }
+}
+
 impl SubjectFrame {
     /// The subject as the record commits to it: with the history, whichever policies asked for it.
-    pub(crate) fn subject(&self, stage: Stage, text: &str) -> Subject {
+    pub(crate) fn subject<'a>(&self, place: impl Into<Place<'a>>, text: &str) -> Subject {
+        let Place { stage, tool } = place.into();
         Subject {
             stage,
             text: text.to_owned(),
-            tool: None,
+            tool: tool.map(str::to_owned),
             model: self.model.clone(),
             provider: self.provider.clone(),
             now_ms: self.now_ms,
@@ -36,8 +50,8 @@ impl SubjectFrame {
     }
 
     /// The subject as this policy is given it.
-    pub(crate) fn subject_for(&self, binding: &BoundBinding, stage: Stage, text: &str) -> Subject {
-        let mut subject = self.subject(stage, text);
+    pub(crate) fn subject_for<'a>(&self, binding: &BoundBinding, place: impl Into<Place<'a>>, text: &str) -> Subject {
+        let mut subject = self.subject(place, text);
         if !binding.policy.component().manifest.needs_history {
             subject.history.clear();
         }
@@ -113,9 +127,16 @@ pub(crate) struct Judgement {
 
 impl Judgement {
     /// Asks every binding of the stage about the whole text, side by side. Order never changes a verdict.
-    pub(crate) async fn of(set: &BoundSet, frame: &SubjectFrame, stage: Stage, mode: Mode, text: &str) -> Self {
-        let answers = evaluate_all(set.at(stage), frame, stage, text).await;
-        Self { stage, mode, answers }
+    pub(crate) async fn of<'a>(
+        set: &BoundSet,
+        frame: &SubjectFrame,
+        place: impl Into<Place<'a>>,
+        mode: Mode,
+        text: &str,
+    ) -> Self {
+        let place = place.into();
+        let answers = evaluate_all(set.at(place.stage), frame, place, text).await;
+        Self { stage: place.stage, mode, answers }
     }
 
     /// What the enforcing bindings decide together; in transparent mode what they would have decided.
@@ -178,14 +199,15 @@ impl Judgement {
 }
 
 /// Asks these bindings about the whole text, side by side.
-pub(crate) async fn evaluate_all(
+pub(crate) async fn evaluate_all<'a>(
     bindings: Vec<Arc<BoundBinding>>,
     frame: &SubjectFrame,
-    stage: Stage,
+    place: impl Into<Place<'a>>,
     text: &str,
 ) -> Vec<Answer> {
+    let place = place.into();
     join_all(bindings.into_iter().map(|binding| async move {
-        let subject = frame.subject_for(&binding, stage, text);
+        let subject = frame.subject_for(&binding, place, text);
         let evaluation = binding.policy.evaluate(&subject).await;
         Answer::new(binding, evaluation)
     }))

@@ -14,6 +14,7 @@
 
 mod attachment;
 mod credential;
+mod declared;
 mod file;
 mod frame;
 mod gate;
@@ -26,8 +27,11 @@ mod passage;
 mod recover;
 mod run;
 mod seal;
+mod stateless;
 mod timing;
+mod tool_calls;
 mod transcript;
+mod unescape;
 mod watch;
 
 use std::sync::Arc;
@@ -36,14 +40,17 @@ use gavel_log::record::Engine;
 use gavel_sandbox::policy::PolicyPermits;
 use gavel_sandbox::provider::ProviderPermit;
 use gavel_store::{
-    Agent, AgentState, Binding, FileId, MessageId, Metered, Session, SessionId, Store, StoreError, TurnRow,
+    Agent, AgentState, Binding, DetachedSession, FileId, MessageId, Metered, Session, SessionId, Store, StoreError,
+    TurnRow,
 };
 
 pub use attachment::{AttachedBody, AttachedFile};
 pub use file::{FileText, JudgedFile, MAX_JUDGED_FILE_BYTES};
-pub use frame::{FindingView, FinishReason, Frame, GovernanceResult, Reason, Usage, VerdictView};
+pub use frame::{FindingView, FinishReason, Frame, GovernanceResult, Reason, ToolCallView, Usage, VerdictView};
 pub use opening::{Opening, OpeningError};
 pub use seal::DraftError;
+pub use stateless::{Asked, MAX_PARTS, Stateless};
+pub use tool_calls::canonical;
 
 use crate::clock::now_ms;
 use crate::config::{Openings, Unjudged};
@@ -95,6 +102,8 @@ pub struct TurnRequest {
     pub text: String,
     /// The files that come with it.
     pub files: Vec<AttachedFile>,
+    /// The conversation that it stands at the end of, where the caller brings one along; else it is the agent's session.
+    pub stateless: Option<Box<Stateless>>,
 }
 
 /// Why a turn does not begin. There is no verdict and no leaf.
@@ -213,6 +222,8 @@ pub struct Begun {
     turns: Arc<Turns>,
     request: TurnRequest,
     session: Session,
+    /// Given for a turn that has its session to itself.
+    detached: Option<DetachedSession>,
     answer: MessageId,
     set: Arc<BoundSet>,
     provider: Arc<Provider>,
@@ -270,15 +281,20 @@ impl Turns {
         let (AgentState::Running, Some(session)) = (agent.state, agent.session) else {
             return Err(Refused::NotRunning);
         };
-        let known = self.store.turn_by_message(&agent.id, &request.input).map_err(TurnError::from)?;
-        if let Some(turn) = known {
-            return Err(Refused::Duplicate(Box::new(turn)));
-        }
+        let (session, detached) = if request.stateless.is_some() {
+            let (session, detached) = self.detached(agent)?;
+            (session, Some(detached))
+        } else {
+            let known = self.store.turn_by_message(&agent.id, &request.input).map_err(TurnError::from)?;
+            if let Some(turn) = known {
+                return Err(Refused::Duplicate(Box::new(turn)));
+            }
+            (self.store.session(&session).map_err(TurnError::from)?.ok_or(Refused::NotRunning)?, None)
+        };
         // The seal looks again, exactly: this spares the policies and the provider what would be refused there.
         if let Some(what) = agent.usage.at(now_ms()).used_up(&self.quotas.of(&agent.owner).month) {
             return Err(Refused::QuotaExceeded(what));
         }
-        let session = self.store.session(&session).map_err(TurnError::from)?.ok_or(Refused::NotRunning)?;
         let provider =
             self.plugins.provider(&agent.provider).ok_or_else(|| Refused::NoProvider(agent.provider.clone()))?;
         let set = self.plugins.bind_all(&self.options.mandatory, &agent.policies).await?;
@@ -291,6 +307,7 @@ impl Turns {
             timing: watch::Watch::new(timing, Arc::clone(&self.metrics), agent),
             turns: Arc::clone(self),
             session,
+            detached,
             answer: MessageId::generate(),
             set,
             provider,
@@ -303,6 +320,15 @@ impl Turns {
     fn full(&self, pool: PoolName) -> Refused {
         self.metrics.permit_refused(pool);
         Refused::Busy
+    }
+
+    /// A session for one turn alone, to be stored with its input.
+    fn detached(&self, agent: &Agent) -> Result<(Session, DetachedSession), TurnError> {
+        let id = SessionId::generate();
+        let wrapped_key = self.vault.new_session_key(&agent.id, &agent.wrapped_data_key, &id)?;
+        let created_at = crate::clock::now_ms();
+        let detached = DetachedSession { wrapped_key: wrapped_key.clone(), created_at };
+        Ok((Session::new(id, agent.id, wrapped_key, created_at), detached))
     }
 }
 

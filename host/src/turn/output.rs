@@ -3,7 +3,7 @@
 use gavel_log::judged::{Role, Stage};
 use gavel_log::record::{Coverage, Outcome};
 use gavel_sandbox::provider::{ChatStream, Completion, Delta, FinishReason as ProviderFinish, ProviderError};
-use gavel_store::{LeafDraft, MessageDraft, OutputSeal, TurnEnd};
+use gavel_store::{LeafDraft, MessageDraft, OutputSeal, OutputSealed, TurnEnd};
 
 use super::TurnError;
 use super::frame::{FinishReason, Frame, Usage};
@@ -13,6 +13,8 @@ use super::lane::{Finished, Lane};
 use super::run::{Turn, stream_end};
 use super::seal::{Judged, governance_result};
 use super::timing::Point;
+use super::tool_calls::{Calls, JudgedCall};
+use super::unescape::Unescape;
 use crate::clock;
 
 /// How the stream from the provider ended.
@@ -35,22 +37,27 @@ impl Turn {
 
     /// Streams the answer through its lane and ends the turn.
     pub(super) async fn output(&self, chat: Option<ChatStream>, turn: u64, mut text: Lane) -> Result<(), TurnError> {
-        let mut thinking = None;
+        let (mut thinking, mut calls) = (None, Calls::default());
         let ending = match chat {
-            Some(chat) => self.pump(chat, &mut text, &mut thinking).await,
+            Some(chat) => self.pump(chat, &mut text, &mut thinking, &mut calls).await,
             None => Ending::Failed(ProviderError::Cancelled),
         };
+        let ending = with_calls(ending, &mut calls);
         self.begun.timing.pass(Point::LastDelta);
         let complete = matches!(ending, Ending::Complete(..));
         let thinking = match thinking {
             Some(lane) => Some(lane.finish(&self.subject, complete).await),
             None => None,
         };
-        let thought_blocks = thinking.as_ref().is_some_and(|thinking| thinking.judgement.blocks());
-        let text = text.finish(&self.subject, complete && !thought_blocks).await;
-        let blocked = matches!(ending, Ending::Blocked) || (complete && (text.judgement.blocks() || thought_blocks));
+        let calls = self.judge_calls(calls).await;
+        let stopped = thinking.as_ref().is_some_and(|thinking| thinking.judgement.blocks())
+            || calls.iter().any(JudgedCall::is_blocked);
+        let text = text.finish(&self.subject, complete && !stopped).await;
+        let blocked = matches!(ending, Ending::Blocked) || (complete && (text.judgement.blocks() || stopped));
         let ending = if blocked { Ending::Blocked } else { ending };
-        self.end(turn, ending, text, thinking).await
+        let passes = matches!(ending, Ending::Complete(..));
+        let calls = calls.into_iter().map(|call| if passes { call } else { call.withheld() }).collect();
+        self.end(turn, ending, Answered { text, thinking, calls }).await
     }
 
     /// An answer that may not be asked for, since the agent's system prompt is blocked.
@@ -64,12 +71,20 @@ impl Turn {
             edits: Vec::new(),
             coverage: Coverage { received: 0, judged: 0, released: Some(0), unjudged: 0 },
         };
-        self.end(turn, Ending::Blocked, nothing, None).await
+        self.end(turn, Ending::Blocked, Answered { text: nothing, thinking: None, calls: Vec::new() }).await
     }
 
     /// Moves deltas through the gate until the answer is over. Dropping the stream at the end drops the provider.
     /// Few answers think, so the lane of their thinking is opened by its first delta.
-    async fn pump(&self, mut chat: ChatStream, text: &mut Lane, thinking: &mut Option<Lane>) -> Ending {
+    async fn pump(
+        &self,
+        mut chat: ChatStream,
+        text: &mut Lane,
+        thinking: &mut Option<Lane>,
+        calls: &mut Calls,
+    ) -> Ending {
+        // Of JSON a policy reads what the client's reader will.
+        let mut unescape = self.structured.then(Unescape::default);
         loop {
             let delta = tokio::select! {
                 biased;
@@ -79,20 +94,32 @@ impl Turn {
             };
             let Some(delta) = delta else { break };
             self.begun.timing.pass(Point::FirstDelta);
-            let pieces = match joined(delta, &mut chat) {
-                Ok(pieces) => pieces,
-                Err(error) => return Ending::Failed(error),
-            };
-            for piece in pieces {
-                let lane = match (piece.thinking, &mut *thinking) {
-                    (false, _) => &mut *text,
-                    (true, Some(lane)) => lane,
-                    (true, thinking) => thinking.insert(self.lane(Stage::Reasoning).await),
+            for piece in joined(delta, &mut chat) {
+                let ending = match piece {
+                    Piece::Text(said) => {
+                        let said = unescape.as_mut().map(|unescape| unescape.push(&said)).unwrap_or(said);
+                        self.pass_on(&said, false, text).await
+                    }
+                    Piece::Thought(thought) => {
+                        let lane = match &mut *thinking {
+                            Some(lane) => lane,
+                            none => none.insert(self.lane(Stage::Reasoning).await),
+                        };
+                        self.pass_on(&thought, true, lane).await
+                    }
+                    Piece::Call { id, name, arguments } => {
+                        let room = self.begun.turns.options.output_bytes;
+                        calls.take(&self.tools, room, id, name, &arguments).err().map(Ending::Failed)
+                    }
                 };
-                if let Some(ending) = self.pass_on(&piece, lane).await {
+                if let Some(ending) = ending {
                     return ending;
                 }
             }
+        }
+        let rest = unescape.map(|mut unescape| unescape.finish()).unwrap_or_default();
+        if let Some(ending) = self.pass_on(&rest, false, text).await {
+            return ending;
         }
         match chat.finish().await {
             Ok(completion) => completed(&completion),
@@ -101,10 +128,10 @@ impl Turn {
     }
 
     /// Moves one piece through its lane. An ending if the answer goes no further.
-    async fn pass_on(&self, piece: &Piece, lane: &mut Lane) -> Option<Ending> {
+    async fn pass_on(&self, text: &str, thinking: bool, lane: &mut Lane) -> Option<Ending> {
         let room = self.begun.turns.options.output_bytes.saturating_sub(lane.received());
-        let (kept, over) = cut(&piece.text, room);
-        if !kept.is_empty() && !self.send_cleared(lane.push(kept).await, piece.thinking).await {
+        let (kept, over) = cut(text, room);
+        if !kept.is_empty() && !self.send_cleared(lane.push(kept).await, thinking).await {
             return Some(Ending::Cancelled);
         }
         if lane.is_blocked() {
@@ -133,17 +160,11 @@ impl Turn {
     }
 
     /// Sends the rest, seals the output and ends the turn.
-    async fn end(
-        &self,
-        turn: u64,
-        ending: Ending,
-        mut text: Finished,
-        mut thinking: Option<Finished>,
-    ) -> Result<(), TurnError> {
-        if let Some(thinking) = &mut thinking {
+    async fn end(&self, turn: u64, ending: Ending, mut answered: Answered) -> Result<(), TurnError> {
+        if let Some(thinking) = &mut answered.thinking {
             self.send_cleared(thinking.rest.take(), true).await;
         }
-        self.send_cleared(text.rest.take(), false).await;
+        self.send_cleared(answered.text.rest.take(), false).await;
         let (outcome, reason, usage) = match &ending {
             Ending::Complete(reason, usage) => (Outcome::Complete, *reason, *usage),
             Ending::Blocked => (Outcome::Blocked, FinishReason::Blocked, Usage::default()),
@@ -151,15 +172,9 @@ impl Turn {
             Ending::Failed(_) => (Outcome::Error, FinishReason::Error, Usage::default()),
         };
         self.begun.timing.pass(Point::OutputJudged);
-        let also = thinking.as_ref().map(|thinking| self.draft(thinking, outcome)).transpose()?;
-        let sealed = self.seal_output(turn, &text, outcome, also, reason, usage).await?;
+        let sealed = self.seal_output(turn, &answered, outcome, reason, usage).await?;
         self.begun.timing.pass(Point::OutputSealed);
-        let (agent, owner) = (&self.record.agent, self.begun.request.caller.owner);
-        let results = thinking.iter().zip(&sealed.also).chain([(&text, &sealed.sealed)]);
-        for (finished, sealed) in results {
-            let result = governance_result(agent, self.begun.answer, &finished.judgement, sealed, owner);
-            self.send(Frame::GovernanceResult(Box::new(result))).await;
-        }
+        self.announce_output(&answered, &sealed, matches!(ending, Ending::Complete(..))).await;
         if let Ending::Failed(error) = &ending {
             self.begun.timing.provider_failed(code(error));
             self.send(failure(error, self.begun.answer)).await;
@@ -169,26 +184,50 @@ impl Turn {
         Ok(())
     }
 
+    /// Announces the verdicts on an answer, and the tool calls that passed.
+    async fn announce_output(&self, answered: &Answered, sealed: &OutputSealed, passes: bool) {
+        let (agent, owner, answer) = (&self.record.agent, self.begun.request.caller.owner, self.begun.answer);
+        let result = |judgement: &Judgement, sealed| {
+            Frame::GovernanceResult(Box::new(governance_result(agent, Some(answer), judgement, sealed, owner)))
+        };
+        let mut also = sealed.also.iter();
+        for (thinking, sealed) in answered.thinking.iter().zip(&mut also) {
+            self.send(result(&thinking.judgement, sealed)).await;
+        }
+        for (call, sealed) in answered.calls.iter().zip(&mut also) {
+            self.send(result(&call.judgement, sealed)).await;
+            if passes {
+                self.send(Frame::ToolCall { message_id: answer, tool_call: call.view() }).await;
+            }
+        }
+        self.send(result(&answered.text.judgement, &sealed.sealed)).await;
+    }
+
     async fn seal_output(
         &self,
         turn: u64,
-        text: &Finished,
+        answered: &Answered,
         outcome: Outcome,
-        also: Option<LeafDraft>,
         reason: FinishReason,
         usage: Usage,
-    ) -> Result<gavel_store::OutputSealed, TurnError> {
-        let id = self.begun.answer;
+    ) -> Result<OutputSealed, TurnError> {
+        let (id, text) = (self.begun.answer, &answered.text);
+        let thinking = answered.thinking.iter().map(|thinking| self.draft(thinking, outcome));
+        let calls = answered.calls.iter().map(|call| self.draft_call(call, outcome));
+        let content = match &self.begun.detached {
+            Some(_) => Vec::new(),
+            None => self.record.key.seal(id.to_string().as_bytes(), text.released.as_bytes())?,
+        };
         let seal = OutputSeal {
             agent: self.record.agent,
             session: self.record.session,
             turn,
-            also: also.into_iter().collect(),
+            also: thinking.chain(calls).collect::<Result<_, _>>()?,
             leaf: self.draft(text, outcome)?,
             answer: Some(MessageDraft {
                 id,
                 role: Role::Assistant,
-                content: self.record.key.seal(id.to_string().as_bytes(), text.released.as_bytes())?,
+                content,
                 finish_reason: Some(reason.as_str().to_owned()),
                 judged: self.judged_by(),
                 attached: None,
@@ -218,32 +257,56 @@ impl Turn {
     }
 }
 
-/// Text of one kind, as it came.
-struct Piece {
-    thinking: bool,
-    text: String,
+/// An answer after its judgement.
+struct Answered {
+    text: Finished,
+    thinking: Option<Finished>,
+    calls: Vec<JudgedCall>,
+}
+
+/// A part of an answer, as it came.
+enum Piece {
+    Text(String),
+    Thought(String),
+    Call { id: String, name: String, arguments: String },
 }
 
 /// Joins the deltas that wait already, in their order, so that a slow policy costs fewer, larger reviews and no growing
 /// queue.
-fn joined(first: Delta, chat: &mut ChatStream) -> Result<Vec<Piece>, ProviderError> {
+fn joined(first: Delta, chat: &mut ChatStream) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut next = Some(first);
     while let Some(delta) = next {
-        let (thinking, text) = match delta {
-            Delta::Text(text) => (false, text),
-            Delta::Reasoning { text, .. } => (true, text),
-            Delta::ToolCall { .. } => {
-                return Err(ProviderError::Interrupted("it called a tool, and it was given none".into()));
+        match (delta, pieces.last_mut()) {
+            (Delta::Text(more), Some(Piece::Text(text))) => text.push_str(&more),
+            (Delta::Reasoning { text: more, .. }, Some(Piece::Thought(thought))) => thought.push_str(&more),
+            (Delta::Text(text), _) => pieces.push(Piece::Text(text)),
+            (Delta::Reasoning { text, .. }, _) => pieces.push(Piece::Thought(text)),
+            (Delta::ToolCall { id, name, arguments_json: arguments, .. }, _) => {
+                pieces.push(Piece::Call { id, name, arguments });
             }
-        };
-        match pieces.last_mut().filter(|piece| piece.thinking == thinking) {
-            Some(piece) => piece.text.push_str(&text),
-            None => pieces.push(Piece { thinking, text }),
         }
         next = chat.deltas.try_recv().ok();
     }
-    Ok(pieces)
+    pieces
+}
+
+/// What an answer's calls make of its ending: one that calls tools ends so, and one with calls that are no JSON is
+/// rubbish, unless a limit cut it off.
+fn with_calls(ending: Ending, calls: &mut Calls) -> Ending {
+    match ending {
+        Ending::Complete(FinishReason::Length, usage) => {
+            calls.drop_cut_off();
+            Ending::Complete(FinishReason::Length, usage)
+        }
+        Ending::Complete(..) if !calls.are_json() => {
+            Ending::Failed(ProviderError::Interrupted("the arguments of a tool call are no JSON".into()))
+        }
+        Ending::Complete(FinishReason::Stop, usage) if !calls.is_empty() => {
+            Ending::Complete(FinishReason::ToolCalls, usage)
+        }
+        ending => ending,
+    }
 }
 
 /// At most `room` bytes of a text, on a character boundary, and whether anything was cut off.

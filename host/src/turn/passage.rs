@@ -36,6 +36,17 @@ impl Passage {
         }
     }
 
+    /// The same when nothing of it may go on after all.
+    pub(crate) fn withheld(self) -> Self {
+        let coverage = Coverage { released: Some(0), ..self.coverage };
+        Self { text: String::new(), edits: Vec::new(), coverage, ..self }
+    }
+
+    /// The same when what its edits would leave is not what it has to be: JSON, for instance.
+    pub(crate) fn stopped(self) -> Self {
+        Self { blocked: true, ..self.withheld() }
+    }
+
     pub(crate) fn judged<'a>(
         &'a self,
         message: Option<MessageId>,

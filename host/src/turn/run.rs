@@ -1,20 +1,21 @@
 //! One turn from its input to its last frame.
 
-use gavel_log::judged::{Role, Stage, Subject};
+use gavel_log::judged::{Stage, Subject};
 use gavel_log::record::Mode;
-use gavel_sandbox::provider::{ChatRequest, ChatStream, Message, ProviderPermit};
+use gavel_sandbox::provider::{ChatStream, Message, ProviderPermit};
 use gavel_store::{InputFate, InputSeal, InputSealed, MessageDraft};
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 use super::attachment::Enclosed;
-use super::frame::{FinishReason, Frame, Usage};
-use super::history::{self, Prompt};
+use super::frame::{FinishReason, Frame, GovernanceResult, Usage};
+use super::history::{self, Prompt, Told};
 use super::judge::{Judgement, SubjectFrame};
 use super::lane::Lane;
 use super::passage::Passage;
 use super::recover::Unfinished;
 use super::seal::{Judged, RecordFrame, governance_result};
+use super::stateless::{self, Asked};
 use super::timing::Point;
 use super::{Begun, TurnError};
 use crate::clock;
@@ -24,6 +25,10 @@ pub(super) struct Turn {
     pub(super) begun: Begun,
     pub(super) subject: SubjectFrame,
     pub(super) record: RecordFrame,
+    /// The names of the tools that the model is given.
+    pub(super) tools: Vec<String>,
+    /// Whether the answer is to be JSON.
+    pub(super) structured: bool,
     pub(super) frames: Sender<Frame>,
     pub(super) cancel: CancellationToken,
     /// What the message's files add to it.
@@ -79,19 +84,28 @@ impl Turn {
             facts: Vec::new(),
             history: Vec::new(),
         };
-        Ok(Self { begun, subject, record, frames, cancel, enclosed: Enclosed::default() })
+        Ok(Self {
+            begun,
+            subject,
+            record,
+            tools: Vec::new(),
+            structured: false,
+            frames,
+            cancel,
+            enclosed: Enclosed::default(),
+        })
     }
 
     async fn run(mut self, permit: Option<ProviderPermit>) -> Result<(), TurnError> {
-        let turns = std::sync::Arc::clone(&self.begun.turns);
-        let conversation = history::read(&turns, &self.record, &self.begun.session, &self.begun.request.agent)?;
-        self.subject.facts = self.facts(conversation.turns());
-        let mut prompt = conversation.prompt(&self.begun.set, &turns.fates, &self.subject, &self.record).await?;
-        self.enclosed = self.enclose(&mut prompt).await?;
-        self.begun.timing.pass(Point::Prompted);
-        if self.begun.set.needs_history() {
-            self.subject.history.clone_from(&prompt.messages);
-        }
+        let prompt = match self.begun.request.stateless.take() {
+            Some(stateless) => {
+                self.subject.facts = self.facts(0);
+                stateless.prompt(&self.begun.request.agent)
+            }
+            None => self.session_prompt().await?,
+        };
+        self.structured = stateless::is_structured(&prompt.request);
+        self.tools = prompt.request.tools.iter().map(|tool| tool.name.clone()).collect();
         if self.is_enforced() {
             self.run_enforced(permit, prompt).await
         } else {
@@ -99,17 +113,41 @@ impl Turn {
         }
     }
 
+    /// The agent's session as a prompt, judged where need be.
+    async fn session_prompt(&mut self) -> Result<Prompt, TurnError> {
+        let turns = std::sync::Arc::clone(&self.begun.turns);
+        let conversation = history::read(&turns, &self.record, &self.begun.session, &self.begun.request.agent)?;
+        self.subject.facts = self.facts(conversation.turns());
+        let mut prompt = conversation.prompt(&self.begun.set, &turns.fates, &self.subject, &self.record).await?;
+        self.enclosed = self.enclose(&mut prompt).await?;
+        Ok(prompt)
+    }
+
+    /// Judges what the caller brought along, and tells the policies of the stages to come what was said so far.
+    async fn prompted(&mut self, prompt: &mut Prompt) -> Result<(), TurnError> {
+        if self.begun.detached.is_some() {
+            self.judge_brought(prompt).await?;
+        }
+        if self.begun.set.needs_history() {
+            self.subject.history = prompt.history();
+        }
+        self.begun.timing.pass(Point::Prompted);
+        Ok(())
+    }
+
     /// Nothing holds anything back: the provider is called at once, and only its first chunk waits for the input's seal.
-    async fn run_observed(self, permit: Option<ProviderPermit>, prompt: Prompt) -> Result<(), TurnError> {
+    async fn run_observed(mut self, permit: Option<ProviderPermit>, mut prompt: Prompt) -> Result<(), TurnError> {
         let chat = self.start(permit, &prompt, &self.begun.request.text);
-        let input = self.judge_input().await;
+        self.prompted(&mut prompt).await?;
+        let input = self.judge_input(&prompt.asked).await;
         let (turn, lane) = tokio::join!(self.seal_input(&input, prompt), self.lane_ahead());
         self.output(chat, turn?, lane).await
     }
 
     /// The provider is called with what passed, while the input is sealed; of a blocked input it never hears.
-    async fn run_enforced(self, permit: Option<ProviderPermit>, prompt: Prompt) -> Result<(), TurnError> {
-        let input = self.judge_input().await;
+    async fn run_enforced(mut self, permit: Option<ProviderPermit>, mut prompt: Prompt) -> Result<(), TurnError> {
+        self.prompted(&mut prompt).await?;
+        let input = self.judge_input(&prompt.asked).await;
         if input.passage.blocked {
             self.seal_input(&input, prompt).await?;
             self.begun.timing.ended(FinishReason::Blocked, Usage::default());
@@ -128,9 +166,12 @@ impl Turn {
     /// Starts the provider on the conversation and the text that passed.
     fn start(&self, permit: Option<ProviderPermit>, prompt: &Prompt, text: &str) -> Option<ChatStream> {
         let provider = &self.begun.provider;
-        let mut messages: Vec<Message> = prompt.messages.iter().cloned().map(Into::into).collect();
-        messages.push(Message { role: Role::User, parts: self.enclosed.parts(text) });
-        let request = ChatRequest { model: self.begun.request.agent.model.clone(), messages, ..ChatRequest::default() };
+        let mut request = prompt.request.clone();
+        request.model.clone_from(&self.begun.request.agent.model);
+        request.messages.push(match &prompt.asked {
+            Asked::User => Message { role: prompt.asked.role(), parts: self.enclosed.parts(text) },
+            asked => asked.message(text.to_owned()),
+        });
         let turns = &self.begun.turns;
         let upstream = self.begun.timing.upstream();
         permit.map(|permit| match turns.credential(&self.begun.request.agent, provider) {
@@ -139,12 +180,12 @@ impl Turn {
         })
     }
 
-    async fn judge_input(&self) -> Input {
-        let text = &self.begun.request.text;
-        let judgement = Judgement::of(&self.begun.set, &self.subject, Stage::Input, self.record.mode, text).await;
+    async fn judge_input(&self, asked: &Asked) -> Input {
+        let (text, place) = (&self.begun.request.text, asked.place());
+        let judgement = Judgement::of(&self.begun.set, &self.subject, place, self.record.mode, text).await;
         let passage = Passage::of(&judgement, text);
         self.begun.timing.pass(Point::Judged);
-        Input { judgement, subject: self.subject.subject(Stage::Input, text), passage }
+        Input { judgement, subject: self.subject.subject(place, text), passage }
     }
 
     /// The answer's lane, opened when the provider and the writer have been set going.
@@ -160,24 +201,29 @@ impl Turn {
         let judged = input.passage.judged(Some(id), &input.judgement, &input.subject);
         let coverage = self.enclosed.coverage(judged.coverage);
         let leaf = record.draft(&Judged { attachments: self.enclosed.attachments(), coverage, ..judged })?;
-        let text = self.enclosed.text(&input.passage.text);
         let fate = if input.passage.blocked {
             InputFate::Blocked
         } else {
             InputFate::Open(Unfinished::of(record).to_bytes()?)
         };
+        // What the caller brings along is not kept: the openings alone have it.
+        let content = match &begun.detached {
+            Some(_) => Vec::new(),
+            None => record.key.seal(id.to_string().as_bytes(), self.enclosed.text(&input.passage.text).as_bytes())?,
+        };
         let seal = InputSeal {
             agent: record.agent,
             session: record.session,
             epoch: begun.session.epoch,
+            detached: begun.detached.clone(),
             input: id,
             answer: begun.answer,
             earlier: prompt.earlier,
             leaf,
             message: MessageDraft {
                 id,
-                role: Role::User,
-                content: record.key.seal(id.to_string().as_bytes(), text.as_bytes())?,
+                role: prompt.asked.role(),
+                content,
                 finish_reason: None,
                 judged: self.judged_by(),
                 attached: self.enclosed.stored(&input.passage.text),
@@ -193,21 +239,24 @@ impl Turn {
             begun.turns.store.mark_judged(&record.agent, prompt.judged, begun.set.digest_in(record.mode)).await?;
             begun.turns.transcripts.forget(&record.session);
         }
-        self.announce(input, &sealed).await;
+        self.announce(input, prompt.told, &sealed).await;
         Ok(sealed.turn)
     }
 
-    async fn announce(&self, input: &Input, sealed: &InputSealed) {
+    /// The input's verdict comes first, then those on what was brought along before it.
+    async fn announce(&self, input: &Input, told: Vec<(usize, Told)>, sealed: &InputSealed) {
         self.announce_files(&sealed.earlier).await;
         let (request, answer) = (&self.begun.request, self.begun.answer);
-        let result = governance_result(
-            &self.record.agent,
-            request.input,
-            &input.judgement,
-            &sealed.sealed,
-            request.caller.owner,
-        );
+        let (agent, owner) = (&self.record.agent, request.caller.owner);
+        let result = governance_result(agent, Some(request.input), &input.judgement, &sealed.sealed, owner);
         self.send(Frame::GovernanceResult(Box::new(result))).await;
+        for (place, told) in told {
+            if let Some(sealed) = sealed.earlier.get(place) {
+                let result = governance_result(agent, told.message, &told.judgement, sealed, owner);
+                let result = GovernanceResult { stopped: told.stopped, ..result };
+                self.send(Frame::GovernanceResult(Box::new(result))).await;
+            }
+        }
         self.send(Frame::StreamStart { message_id: answer, role: "assistant", in_reply_to: request.input }).await;
     }
 

@@ -196,6 +196,7 @@ pub(crate) fn governance_result(
         checkpoint: sealed.checkpoint.to_string(),
         proof_url: format!("/v1/agents/{agent}/proofs/{leaf_hash}"),
         leaf_hash,
+        stopped: judgement.blocks(),
     }
 }
 

@@ -42,6 +42,7 @@ impl Client {
             agent: self.agent,
             session: self.session,
             epoch: 0,
+            detached: None,
             input,
             answer: MessageId::generate(),
             earlier: Vec::new(),

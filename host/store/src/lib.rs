@@ -50,8 +50,8 @@ pub use read::{MAX_ENTRIES, MAX_LOOKBACK, MAX_PAGE};
 pub use session::Session;
 pub use store::{Store, StoreOptions};
 pub use turn::{
-    BLOCKED, Exchange, InputFate, InputSeal, InputSealed, MAX_EARLIER, MAX_FINISH_REASON_BYTES, OpenTurn, OutputSeal,
-    OutputSealed, TurnEnd, TurnRow, TurnState, Usage,
+    BLOCKED, DetachedSession, Exchange, InputFate, InputSeal, InputSealed, MAX_EARLIER, MAX_FINISH_REASON_BYTES,
+    OpenTurn, OutputSeal, OutputSealed, TurnEnd, TurnRow, TurnState, Usage,
 };
 pub use usage::{Metered, Month, MonthLimits, MonthUsage};
 pub use user::{User, UserRole};

@@ -50,7 +50,8 @@ pub(crate) struct Abandoned(Vec<(u64, u64)>);
 
 impl Session {
     /// A session in which nothing was said.
-    pub(crate) fn new(id: SessionId, agent_id: AgentId, wrapped_key: Vec<u8>, created_at: i64) -> Self {
+    #[must_use]
+    pub fn new(id: SessionId, agent_id: AgentId, wrapped_key: Vec<u8>, created_at: i64) -> Self {
         Self {
             id,
             agent_id,

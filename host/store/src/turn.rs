@@ -22,10 +22,12 @@ pub const BLOCKED: &str = "blocked";
 pub struct InputSeal {
     /// The agent, which has to be running.
     pub agent: AgentId,
-    /// Its current session.
+    /// Its current session, or the new one of `detached`.
     pub session: SessionId,
     /// The session's epoch when the turn read it.
     pub epoch: u64,
+    /// Given for a turn that stands alone: a session of its own is opened with it, and the agent's stays as it is.
+    pub detached: Option<DetachedSession>,
     /// The input's id: a known one is refused.
     pub input: MessageId,
     /// The id that the answer will have.
@@ -41,6 +43,15 @@ pub struct InputSeal {
     pub fate: InputFate,
     /// What the agent may use in the month of the message's `created_at`.
     pub limits: MonthLimits,
+}
+
+/// What a session needs that is opened for one turn alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetachedSession {
+    /// The key of its openings, wrapped by the agent's data key.
+    pub wrapped_key: Vec<u8>,
+    /// When it is opened, in milliseconds since the Unix epoch.
+    pub created_at: i64,
 }
 
 /// What an input's verdict makes of its turn.

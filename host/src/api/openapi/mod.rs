@@ -13,7 +13,8 @@ use utoipa::OpenApi;
 pub(super) use shared::every_code;
 
 use super::{
-    agents, chat, checkpoints, docs, files, health, keys, log, messages, proofs, quota, vault, verdicts, verify,
+    agents, chat, checkpoints, completions, docs, files, health, keys, log, messages, proofs, quota, vault, verdicts,
+    verify,
 };
 use crate::auth::routes;
 
@@ -39,6 +40,9 @@ use crate::auth::routes;
         checkpoints::list,
         checkpoints::restore,
         checkpoints::show,
+        completions::create,
+        completions::model,
+        completions::models,
         docs::asset,
         docs::page,
         document,
@@ -71,6 +75,7 @@ use crate::auth::routes;
         (name = "Agents", description = "Made, changed, started, stopped and deleted."),
         (name = "Chat", description = "Governed turns."),
         (name = "Checkpoints", description = "Places in a conversation to go back to."),
+        (name = "Completions", description = "Governed turns as OpenAI's clients ask for them."),
         (name = "Messages", description = "What was said, as far as it passed."),
         (name = "Verdicts", description = "What was decided, by which rule, and when."),
         (name = "Files", description = "What messages may name."),

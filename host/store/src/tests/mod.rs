@@ -122,6 +122,7 @@ impl Actor {
             agent: self.agent,
             session: self.session,
             epoch: self.epoch(),
+            detached: None,
             input,
             answer,
             earlier: Vec::new(),

@@ -1,7 +1,7 @@
 //! Turns: sealing, repeating, reading back.
 
 use super::*;
-use crate::{MAX_BLOB_BYTES, Missing, TurnState};
+use crate::{DetachedSession, MAX_BLOB_BYTES, Missing, TurnState};
 
 #[tokio::test]
 async fn a_turn_is_open_from_its_input_to_its_output() {
@@ -61,6 +61,44 @@ async fn an_output_sealed_again_gives_the_same_seal() {
     assert_eq!(home.store.seal_output(output).await.unwrap(), sealed, "after a restart");
     assert_eq!(texts(&home.store.messages(&alice.session, None, 10).unwrap()), ["hello", "hi", "later", "yes"]);
     assert_eq!(home.store.head().size, 6);
+}
+
+#[tokio::test]
+async fn a_turn_that_stands_alone_has_a_session_of_its_own_and_leaves_the_agents_as_it_is() {
+    let home = Home::new();
+    let alice = Actor::new(&home.store).await;
+    alice.turn("hello", "hi", "stop").await;
+    let before = home.store.session(&alice.session).unwrap().unwrap();
+
+    let detached = DetachedSession { wrapped_key: vec![7; 60], created_at: 5 };
+    let session = SessionId::generate();
+    let mut seal = InputSeal { session, detached: Some(detached), ..alice.input("") };
+    seal.earlier = vec![leaf(None), leaf(Some(MessageId::generate()))];
+    let answer = seal.answer;
+    let input = home.store.seal_input(seal.clone()).await.unwrap();
+    assert_eq!((input.turn, input.earlier.len(), input.sealed.seq), (1, 2, 4));
+    assert!(matches!(home.store.seal_input(seal).await, Err(StoreError::DuplicateMessage(_))));
+
+    let open = home.store.open_turns().unwrap();
+    assert_eq!((open.len(), open[0].session, open[0].turn), (1, session, 1));
+    let output = OutputSeal { session, ..alice.output(1, answer, "", "stop") };
+    assert_eq!(home.store.seal_output(output).await.unwrap().sealed.seq, 5);
+    let opened = home.store.session(&session).unwrap().unwrap();
+    assert_eq!((opened.agent_id, opened.wrapped_key, opened.turns), (alice.agent, vec![7; 60], 1));
+
+    assert_eq!(home.store.session(&alice.session).unwrap().unwrap(), before);
+    assert_eq!(home.store.agent(&alice.agent).unwrap().unwrap().session, Some(alice.session));
+    assert_eq!(texts(&home.store.messages(&alice.session, None, 10).unwrap()), ["hello", "hi"]);
+    let (next, _) = alice.turn("and", "on", "stop").await;
+    assert_eq!(next.turn, 2);
+    alice.stop().await;
+    let late = InputSeal {
+        session: SessionId::generate(),
+        detached: Some(DetachedSession { wrapped_key: vec![8; 60], created_at: 6 }),
+        ..alice.input("")
+    };
+    assert!(matches!(home.store.seal_input(late).await, Err(StoreError::AgentNotRunning(_))));
+    audit(&home.store);
 }
 
 #[tokio::test]

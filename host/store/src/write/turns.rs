@@ -21,13 +21,15 @@ use crate::message::{MessageDraft, MessageRow, TurnPart};
 use crate::row;
 use crate::session::Session;
 use crate::tables::{self, PartKey, TURN};
-use crate::turn::{BLOCKED, InputFate, InputSeal, InputSealed, OutputSeal, OutputSealed, TurnRow, TurnState, Usage};
+use crate::turn::{
+    BLOCKED, DetachedSession, InputFate, InputSeal, InputSealed, OutputSeal, OutputSealed, TurnRow, TurnState, Usage,
+};
 
 /// Seals an input, which begins its turn.
 pub(crate) fn seal_input(batch: &mut Batch<'_>, seal: &InputSeal) -> Result<Staged<InputSealed>, StoreError> {
     let of = Subject { agent: seal.agent, session: seal.session };
     let mut head = read_head(batch, seal.agent)?;
-    let current = head.session == Some(seal.session);
+    let current = head.session == Some(seal.session) || seal.detached.is_some();
     if !current {
         read_session(batch, seal.agent, seal.session)?;
     }
@@ -37,7 +39,7 @@ pub(crate) fn seal_input(batch: &mut Batch<'_>, seal: &InputSeal) -> Result<Stag
     if !current {
         return Err(StoreError::SessionEnded(seal.session));
     }
-    if head.epoch != seal.epoch {
+    if seal.detached.is_none() && head.epoch != seal.epoch {
         return Err(StoreError::SessionChanged(seal.session));
     }
     for id in [seal.input, seal.answer] {
@@ -52,10 +54,15 @@ pub(crate) fn seal_input(batch: &mut Batch<'_>, seal: &InputSeal) -> Result<Stag
     let judged =
         seal.earlier.iter().map(|draft| judged_message(batch, seal.agent, draft)).collect::<Result<Vec<_>, _>>()?;
 
-    head.turns += 1;
-    head.messages += 1;
     head.usage.messages += 1;
-    let turn = head.turns;
+    let turn = match &seal.detached {
+        Some(detached) => open_detached(batch, seal, detached)?,
+        None => {
+            head.turns += 1;
+            head.messages += 1;
+            head.turns
+        }
+    };
     let mut earlier = Vec::with_capacity(seal.earlier.len());
     for (draft, message) in seal.earlier.iter().zip(judged) {
         let place = add_leaf(batch, &mut head, of, draft)?;
@@ -72,6 +79,15 @@ pub(crate) fn seal_input(batch: &mut Batch<'_>, seal: &InputSeal) -> Result<Stag
         earlier: earlier.into_iter().map(|place| committed.seal(place)).collect(),
         sealed: committed.seal(leaf),
     })))
+}
+
+/// Opens a session for one turn alone, and gives the turn's number.
+fn open_detached(batch: &mut Batch<'_>, seal: &InputSeal, detached: &DetachedSession) -> Result<u64, StoreError> {
+    let DetachedSession { wrapped_key, created_at } = detached.clone();
+    let session = Session { turns: 1, messages: 1, ..Session::new(seal.session, seal.agent, wrapped_key, created_at) };
+    write_session(batch, &session)?;
+    batch.tables.sessions_by_agent()?.insert((seal.agent.key(), seal.session.key()), ())?;
+    Ok(session.turns)
 }
 
 fn begin_turn(batch: &mut Batch<'_>, seal: &InputSeal, turn: u64, leaf: LeafPlace) -> Result<(), StoreError> {

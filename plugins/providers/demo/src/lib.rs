@@ -5,8 +5,10 @@ mod script;
 
 use std::time::Duration;
 
-use gavel_sdk::provider::{Completion, Error, FinishReason, Manifest, Model, Provider, Request, Sink};
-use gavel_sdk::types::{Part, Role, Usage};
+use gavel_sdk::provider::{
+    Completion, Delta, Error, FinishReason, Manifest, Model, Provider, Request, Sink, ToolChoice,
+};
+use gavel_sdk::types::{Part, ResultPart, Role, ToolCall, Usage};
 use serde::Deserialize;
 
 /// Bytes of a delta, at least: a few, as models' tokens are.
@@ -72,7 +74,15 @@ impl Provider for Demo {
         let asked: Vec<&str> = request.messages.iter().flat_map(|message| texts(&message.parts)).collect();
         let last = request.messages.iter().rev().find(|message| message.role == Role::User);
         let question = last.map(|message| texts(&message.parts).collect::<Vec<_>>().concat()).unwrap_or_default();
-        let answer = script::answer(&question);
+        if let Some(call) = called(&request, &question) {
+            sink.send(Delta::ToolCall(call))?;
+            let usage = Usage { input_tokens: words(&asked), output_tokens: 1, ..Usage::default() };
+            return Ok(completion(FinishReason::ToolCalls, usage));
+        }
+        let answer = match given_back(&request) {
+            Some(result) => script::answer_with(&result),
+            None => script::answer(&question),
+        };
         let most = request.max_output_tokens.map_or(u64::MAX, u64::from);
         let lengths = self.chunk_bytes.as_ref().map_or(DELTA_BYTES.as_slice(), std::slice::from_ref);
         let mut finish_reason = FinishReason::Stop;
@@ -89,15 +99,48 @@ impl Provider for Demo {
             sink.text(delta)?;
             deltas += 1;
         }
-        let usage = Usage {
-            input_tokens: asked.iter().map(|text| text.split_whitespace().count() as u64).sum(),
-            output_tokens: deltas,
-            cache_read_tokens: None,
-            cache_write_tokens: None,
-            reasoning_tokens: None,
-        };
-        Ok(Completion { finish_reason, usage: Some(usage), model: Some("demo".into()) })
+        let usage = Usage { input_tokens: words(&asked), output_tokens: deltas, ..Usage::default() };
+        Ok(completion(finish_reason, usage))
     }
+}
+
+fn completion(finish_reason: FinishReason, usage: Usage) -> Completion {
+    Completion { finish_reason, usage: Some(usage), model: Some("demo".into()) }
+}
+
+fn words(texts: &[&str]) -> u64 {
+    texts.iter().map(|text| text.split_whitespace().count() as u64).sum()
+}
+
+/// The tool that is called: the one that must be, or the first that the question names, with what was asked. After a
+/// tool's result none is.
+fn called(request: &Request, question: &str) -> Option<ToolCall> {
+    if given_back(request).is_some() {
+        return None;
+    }
+    let mut tools = request.tools.iter();
+    let tool = match &request.tool_choice {
+        Some(ToolChoice::None) => None,
+        Some(ToolChoice::Named(name)) => tools.find(|tool| tool.name == *name),
+        Some(ToolChoice::Required) => tools.next(),
+        Some(ToolChoice::Auto) | None => tools.find(|tool| question.contains(&tool.name)),
+    }?;
+    let arguments_json = serde_json::json!({ "question": question }).to_string();
+    Some(ToolCall { id: "call_demo".into(), name: tool.name.clone(), arguments_json, opaque: None })
+}
+
+/// What a tool gave back, if that is the last that was said.
+fn given_back(request: &Request) -> Option<String> {
+    let last = request.messages.last()?;
+    let mut results = last.parts.iter().filter_map(|part| match part {
+        Part::ToolResult(result) => Some(result),
+        _ => None,
+    });
+    let text = |part: &ResultPart| match part {
+        ResultPart::Text(text) => text.clone(),
+        ResultPart::Media(_) => String::new(),
+    };
+    results.next().map(|result| result.parts.iter().map(text).collect())
 }
 
 fn texts(parts: &[Part]) -> impl Iterator<Item = &str> {
@@ -124,8 +167,8 @@ gavel_sdk::export_provider!(Demo);
 
 #[cfg(test)]
 mod tests {
-    use gavel_sdk::provider::Delta;
-    use gavel_sdk::types::Message;
+    use gavel_sdk::provider::Tool;
+    use gavel_sdk::types::{Message, ToolResult};
 
     use super::*;
 
@@ -154,6 +197,36 @@ mod tests {
         assert!(deltas.concat().contains(script::CARD));
         assert!(deltas.iter().all(|delta| !delta.contains(script::CARD) && delta.len() <= 10));
         assert_eq!(completion.usage.unwrap().output_tokens, deltas.len() as u64);
+    }
+
+    #[test]
+    fn a_tool_that_is_named_is_called_and_its_result_is_answered() {
+        let demo = Demo::configure("{}").unwrap();
+        let tool = Tool { name: "get_time".into(), description: String::new(), parameters_schema: "{}".into() };
+        let asked = Message::text(Role::User, "Use get_time please");
+        let mut request = Request { messages: vec![asked], tools: vec![tool], ..Request::default() };
+        let mut said = Vec::new();
+        let mut keep = |delta| {
+            said.push(delta);
+            Ok(())
+        };
+        let completion = demo.chat(request.clone(), &mut Sink::new(&mut keep)).unwrap();
+        assert_eq!(completion.finish_reason, FinishReason::ToolCalls);
+        assert!(matches!(&said[..], [Delta::ToolCall(call)] if call.name == "get_time"
+            && call.arguments_json == r#"{"question":"Use get_time please"}"#));
+
+        let parts = vec![ResultPart::Text("12:00".into())];
+        let result = ToolResult { call_id: "call_demo".into(), parts, is_error: false };
+        request.messages.push(Message { role: Role::Tool, parts: vec![Part::ToolResult(result)] });
+        let mut text = String::new();
+        let mut keep = |delta| {
+            if let Delta::Text(more) = delta {
+                text.push_str(&more);
+            }
+            Ok(())
+        };
+        demo.chat(request, &mut Sink::new(&mut keep)).unwrap();
+        assert_eq!(text, "The tool says: 12:00");
     }
 
     #[test]

@@ -29,6 +29,12 @@ pub(crate) fn answer(question: &str) -> String {
     )
 }
 
+/// The answer to what a tool gave back.
+pub(crate) fn answer_with(result: &str) -> String {
+    let shown: String = result.chars().take(ECHO_CHARS).collect();
+    format!("The tool says: {shown}")
+}
+
 /// The number to count to, if that is what is asked.
 fn counted(question: &str) -> Option<u32> {
     let (_, after) = question.split_once("to ").filter(|_| question.contains("count") || question.contains("and"))?;

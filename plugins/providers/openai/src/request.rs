@@ -1,6 +1,6 @@
 //! A request as OpenAI's chat completions have it.
 
-use gavel_provider_completions::conversation::{self, messages, parse, tool, tool_choice};
+use gavel_provider_completions::conversation::{extra, messages, parse, tool, tool_choice};
 use gavel_sdk::provider::{Error, Request};
 use serde_json::{Map, Value, json};
 
@@ -31,24 +31,30 @@ pub(crate) fn body(config: &Config, request: &Request) -> Result<Vec<u8>, Error>
     set("temperature", request.temperature.map(Value::from));
     set("top_p", request.top_p.map(Value::from));
     set("stop", (!request.stop.is_empty()).then(|| json!(request.stop)));
+    let extra = request.extra_json.as_deref().map_or_else(|| Ok(Map::new()), extra)?;
     if let Some(schema) = &request.output_schema {
         let schema = parse("the output's schema", schema)?;
-        let format = json!({"name": "answer", "schema": schema, "strict": true});
-        set("response_format", Some(json!({"type": "json_schema", "json_schema": format})));
+        set("response_format", Some(answer_format(schema, &extra)));
     }
-    if let Some(extra) = &request.extra_json {
-        add_extra(&mut body, extra)?;
-    }
-    serde_json::to_vec(&body).map_err(|error| Error::InvalidRequest(error.to_string()))
-}
-
-fn add_extra(body: &mut Map<String, Value>, extra: &str) -> Result<(), Error> {
-    for (name, value) in conversation::extra(extra)? {
+    for (name, value) in extra {
         if !OURS.contains(&name.as_str()) {
             body.entry(name).or_insert(value);
         }
     }
-    Ok(())
+    serde_json::to_vec(&body).map_err(|error| Error::InvalidRequest(error.to_string()))
+}
+
+/// The format of an answer with this schema; `extra` may say its name, its description and whether it is strict.
+fn answer_format(schema: Value, extra: &Map<String, Value>) -> Value {
+    let mut format = json!({"name": "answer", "strict": true});
+    let said = extra.get("response_format").and_then(|format| format.get("json_schema")).and_then(Value::as_object);
+    if let (Some(format), Some(said)) = (format.as_object_mut(), said) {
+        format.extend(said.clone());
+    }
+    if let Some(format) = format.as_object_mut() {
+        format.insert("schema".into(), schema);
+    }
+    json!({"type": "json_schema", "json_schema": format})
 }
 
 #[cfg(test)]
@@ -94,6 +100,16 @@ mod tests {
             "seed": 1,
         });
         assert_eq!(sent(&request), expected);
+    }
+
+    #[test]
+    fn what_else_is_said_of_a_schema_stands_beside_it() {
+        let said =
+            r#"{"response_format":{"type":"json_schema","json_schema":{"name":"person","strict":false,"schema":1}}}"#;
+        let schema = Some(r#"{"type":"object"}"#.to_owned());
+        let request = Request { output_schema: schema, extra_json: Some(said.into()), ..Request::default() };
+        let format = json!({"name": "person", "strict": false, "schema": {"type": "object"}});
+        assert_eq!(sent(&request)["response_format"], json!({"type": "json_schema", "json_schema": format}));
     }
 
     #[test]
