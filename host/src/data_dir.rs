@@ -129,6 +129,32 @@ impl DataDir {
     }
 }
 
+/// Replaces a file that holds a secret, wherever it is, by one with these bytes that its owner alone may read. It is
+/// the old one or the new one, whenever the power goes. Where the path is a link, what it leads to is replaced.
+///
+/// # Errors
+/// When the operating system refuses.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let invalid = || DataDirError::Io { path: path.clone(), source: io::Error::from(io::ErrorKind::InvalidFilename) };
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(invalid)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    DataDir(directory.to_owned()).replace_private_file(name, bytes).map(drop)
+}
+
+/// Removes a file that holds a secret, where it is there.
+///
+/// # Errors
+/// When the operating system refuses.
+pub fn remove_private(path: &Path) -> Result<(), DataDirError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(DataDirError::Io { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads a file that holds a secret; none when it is not there.
 ///
 /// # Errors

@@ -17,6 +17,8 @@ use crate::{PublicLog, Ran, Upstream, User, gavel_command, within};
 
 /// The key that the operator gave for the mock provider.
 pub const MOCK_KEY: &str = "sk-mock-0a1b2c3d4e5f";
+/// The environment variable that holds the master key.
+const VAULT_VARIABLE: &str = "GAVEL_VAULT_KEY";
 /// One master key for all servers, so that they can share their compiled plugins: 32 bytes as base64.
 const VAULT_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// The first start of all compiles the bundled plugins, perhaps beside others that do the same.
@@ -37,7 +39,8 @@ impl Setup {
     #[must_use]
     pub fn with(upstream: &Upstream) -> Self {
         let log_level = "info".to_owned();
-        Self { upstream: upstream.addr(), log_level, toml: String::new(), environment: Vec::new() }
+        let environment = vec![(VAULT_VARIABLE.to_owned(), VAULT_KEY.to_owned())];
+        Self { upstream: upstream.addr(), log_level, toml: String::new(), environment }
     }
 
     /// What it logs.
@@ -61,7 +64,16 @@ impl Setup {
         self
     }
 
+    /// It makes a master key in its data directory, which no other server has; so it compiles its plugins itself.
+    #[must_use]
+    pub fn makes_its_master_key(mut self) -> Self {
+        self.environment.retain(|(name, _)| name != VAULT_VARIABLE);
+        self
+    }
+
     fn file(&self) -> String {
+        let shared = self.environment.iter().any(|(name, _)| name == VAULT_VARIABLE);
+        let cache = if shared { profile_directory().join("gavel-tests-code") } else { "code".into() };
         format!(
             r#"log_level = "{level}"
 
@@ -80,7 +92,7 @@ allow_private = true
 
 {more}"#,
             level = self.log_level,
-            cache = profile_directory().join("gavel-tests-code").display(),
+            cache = cache.display(),
             upstream = self.upstream,
             more = self.toml,
         )
@@ -251,7 +263,6 @@ impl Process {
     async fn start(directory: &Path, environment: &[(String, String)]) -> Self {
         let mut child = command()
             .current_dir(directory)
-            .env("GAVEL_VAULT_KEY", VAULT_KEY)
             .env("MOCK_KEY", MOCK_KEY)
             .envs(environment.iter().cloned())
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])

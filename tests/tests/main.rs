@@ -40,6 +40,7 @@ mod queue;
 mod quota;
 mod reasoning;
 mod restoring;
+mod rotation;
 mod shutdown;
 mod sockets;
 mod splits;

@@ -106,10 +106,12 @@ async fn without_a_key_it_is_never_called() {
 
 #[tokio::test]
 async fn without_an_account_the_server_starts_and_its_log_says_what_is_missing() {
-    let (server, upstream, alice) = gavel("").await;
+    let (mut server, upstream, alice) = gavel("").await;
     let agent = an_agent(&alice).await;
     let turn = alice.chat(&agent).await.say("Hello").await;
     assert_eq!(turn.ended("error").error["code"], "provider_refused");
     assert!(upstream.received().is_empty());
+    server.ask_to_stop();
+    server.ended().await;
     assert!(server.said().contains("config.account_id"), "{}", server.said());
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::{Answer, MAX_ANSWER_BYTES, Request, SOCKET_NAME};
 
@@ -51,7 +52,7 @@ pub async fn ask(data_dir: &Path, request: &Request) -> Result<Option<Answer>, A
 
 async fn exchange(path: &Path, request: &Request) -> io::Result<Vec<u8>> {
     let mut stream = timeout(PATIENCE, UnixStream::connect(path)).await??;
-    let mut line = serde_json::to_vec(request)?;
+    let mut line = Zeroizing::new(serde_json::to_vec(request)?);
     line.push(b'\n');
     timeout(PATIENCE, stream.write_all(&line)).await??;
     let mut answer = Vec::new();

@@ -12,6 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::{Answer, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, Operator, Request, SOCKET_NAME};
 use crate::data_dir::DataDir;
@@ -100,7 +101,7 @@ async fn serve(mut stream: UnixStream, owner: u32, operator: &Operator) -> io::R
         return Err(io::Error::other(format!("user {caller} of this machine is not the server's")));
     }
     let (reading, mut writing) = stream.split();
-    let mut line = Vec::new();
+    let mut line = Zeroizing::new(Vec::new());
     let mut reading = BufReader::new(reading).take(MAX_REQUEST_BYTES as u64 + 1);
     timeout(PATIENCE, reading.read_until(b'\n', &mut line)).await??;
     let answer = if line.len() > MAX_REQUEST_BYTES {

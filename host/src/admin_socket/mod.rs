@@ -13,8 +13,12 @@ mod client;
 mod listener;
 mod operator;
 
+use std::path::PathBuf;
+
 use gavel_store::{User, UserId, UserRole};
 use serde::{Deserialize, Serialize};
+
+use crate::vault::NewMasterKey;
 
 pub use client::{AskError, ask};
 pub(crate) use listener::listen;
@@ -50,6 +54,11 @@ pub enum Request {
         /// The user's name.
         name: UserId,
     },
+    /// Another master key in the place of the one in use. Answered by [`Answer::Rotated`].
+    RotateVault {
+        /// The new key; none for one that is made.
+        new_key: Option<NewMasterKey>,
+    },
 }
 
 /// What became of it. It may hold a secret, so it has no `Debug`.
@@ -67,6 +76,15 @@ pub enum Answer {
     Users {
         /// They.
         users: Vec<UserSummary>,
+    },
+    /// The master key has been changed.
+    Rotated {
+        /// The new key's name.
+        master_key: String,
+        /// Data keys that it wraps.
+        data_keys: u64,
+        /// The file that the server reads it from; none where it is to be set in the environment.
+        file: Option<PathBuf>,
     },
     /// It is done.
     Done {},

@@ -110,6 +110,7 @@ impl Agents {
         self.plugins.bind(&traits.policies).await.map_err(draft::binding_error)?;
         let id = AgentId::generate();
         let now = now_ms();
+        let _steady = self.vault.steady().await;
         let agent = Agent {
             id,
             owner: owner.clone(),

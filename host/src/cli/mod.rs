@@ -8,6 +8,7 @@ mod openapi;
 mod operate;
 mod serve;
 mod user;
+mod vault;
 mod verify;
 
 use std::ffi::OsString;
@@ -40,6 +41,7 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     User(user::Args),
+    Vault(vault::Args),
     Verify(verify::Args),
     Config(config::Args),
     Openapi(openapi::Args),
@@ -85,6 +87,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::User(args) => user::run(&args),
+        Command::Vault(args) => vault::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Openapi(openapi::Args {}) => openapi::run(),

@@ -15,7 +15,7 @@ use super::check::OutOfBounds;
 /// The file that is read where it exists and none is named.
 const DEFAULT_FILE: &str = "gavel.toml";
 /// `GAVEL_` variables that are no configuration: secrets, and what the clients read.
-const NOT_CONFIGURATION: &[&str] = &["vault_key", "url", "token", "config"];
+const NOT_CONFIGURATION: &[&str] = &["vault_key", "vault_new_key", "url", "token", "config"];
 /// At this many edits a key is no misspelling any more.
 const MAX_EDITS: usize = 3;
 

@@ -1,5 +1,7 @@
 //! An installation that is opened for one command while no server runs on it.
 
+use std::sync::Arc;
+
 use gavel_store::{FILE_NAME, Store};
 
 use super::{StartError, log_identity, open_store};
@@ -8,6 +10,7 @@ use crate::auth::Access;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::tasks::Tasks;
+use crate::vault::Rotation;
 
 /// An installation without its server.
 pub struct Maintenance {
@@ -28,7 +31,8 @@ impl Maintenance {
         let data = DataDir::open(&config.data_dir)?;
         let signer = log_identity::signing_key(&data, config.log.origin.as_deref())?;
         let store = open_store(config, &data, signer, None).await?;
-        let operator = Operator::new(Access::new(store.clone(), Tasks::default()));
+        let rotation = Rotation::of_installation(store.clone(), Arc::new(config.clone()));
+        let operator = Operator::new(Access::new(store.clone(), Tasks::default()), rotation);
         Ok(Self { store, operator })
     }
 

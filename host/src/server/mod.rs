@@ -26,7 +26,7 @@ use crate::quota::{Quotas, Strangers};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::turn::{TurnError, TurnOptions, Turns};
-use crate::vault::{Vault, VaultError};
+use crate::vault::{RotateError, Rotation, Vault, VaultError};
 use crate::verdicts::Verdicts;
 
 pub use log_identity::LogIdentityError;
@@ -53,6 +53,9 @@ pub enum StartError {
     /// There is no master key.
     #[error("the vault: {0}")]
     Vault(#[from] VaultError),
+    /// The master key is not the installation's, or its change could not be finished.
+    #[error("the vault: {0}")]
+    MasterKey(#[from] RotateError),
     /// The first user could not be made.
     #[error("the first user: {0}")]
     FirstUser(#[from] BootstrapError),
@@ -101,6 +104,7 @@ impl Server {
         let metrics = Arc::<Metrics>::default();
         let store = open_store(&config, &data, signer, Some(metrics.clone())).await?;
         let vault = Arc::new(Vault::open(&config)?);
+        vault.settle(&store).await?;
         let plugins = Arc::new(Plugins::open(&config, vault.machine_code_key()).await?);
         // A mandatory policy that cannot be bound must stop the server, not the agents' turns one by one.
         plugins.bind_all(&turn_options(&config).mandatory, &[]).await?;
@@ -165,7 +169,8 @@ impl Server {
             registry: Arc::new(registry),
             started,
         };
-        let operator = Operator::new(app.access.clone());
+        let rotation = Rotation::of_server(app.store.clone(), app.vault.clone());
+        let operator = Operator::new(app.access.clone(), rotation);
         app.agents.erase_in_background();
         let (addr, admin_addr) = listen(app).await?;
         // The API is worth more than the commands: a path that is too long for a socket stops no server.

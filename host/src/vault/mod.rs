@@ -6,8 +6,9 @@
 mod envelope;
 mod master;
 mod provider_key;
+mod rotation;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use gavel_store::{AgentId, SessionId};
 use zeroize::Zeroizing;
@@ -16,7 +17,10 @@ use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::random::random;
 use envelope::Cipher;
+pub use master::NewMasterKey;
+use master::{MasterKey, Source};
 pub use provider_key::{ApiKey, KeyPlace};
+pub use rotation::{RotateError, Rotated, Rotation};
 
 /// Bytes of every key here.
 pub const KEY_BYTES: usize = 32;
@@ -37,7 +41,7 @@ pub enum VaultError {
     /// It could not be encrypted: larger than the cipher takes.
     #[error("the plaintext is too large")]
     TooLarge,
-    /// The master key is not 32 bytes as base64.
+    /// A master key is not 32 bytes as base64.
     #[error("{0} is not 32 bytes as base64")]
     MasterKey(String),
     /// The file of the master key is not there.
@@ -50,9 +54,24 @@ pub enum VaultError {
 
 /// The master key, and what it wraps.
 pub struct Vault {
-    master: Cipher,
+    masters: RwLock<Masters>,
     machine_code: Zeroizing<[u8; KEY_BYTES]>,
+    source: Source,
+    /// Held for reading while an agent is made, from its data key to its row; for writing when the master key changes.
+    making: tokio::sync::RwLock<()>,
+    /// One rotation at a time.
+    rotating: tokio::sync::Mutex<()>,
 }
+
+/// The master key, and the one before it: what was read before a rotation still opens after it.
+#[derive(Clone)]
+struct Masters {
+    current: Arc<MasterKey>,
+    former: Option<Arc<MasterKey>>,
+}
+
+/// While it is held, the master key stays the same.
+pub struct SteadyKey<'a>(#[expect(dead_code, reason = "held, not read")] tokio::sync::RwLockReadGuard<'a, ()>);
 
 /// The key of one session's texts and openings. Cloning it shares it; the last one wipes it.
 #[derive(Clone)]
@@ -65,9 +84,41 @@ impl Vault {
     /// # Errors
     /// When the key is malformed, or its file cannot be used or is readable by others.
     pub fn open(config: &Config) -> Result<Self, VaultError> {
+        Self::found(config, true)
+    }
+
+    /// The same, but makes no master key where there is none.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and when there is none.
+    pub fn existing(config: &Config) -> Result<Self, VaultError> {
+        Self::found(config, false)
+    }
+
+    fn found(config: &Config, make: bool) -> Result<Self, VaultError> {
         let data = DataDir::open(&config.data_dir)?;
-        let key = master::key(config.vault.key_file.as_deref(), &data)?;
-        Ok(Self { master: Cipher::new(&key), machine_code: master::derived(&key, MACHINE_CODE) })
+        let (key, source) = master::find(config.vault.key_file.as_deref(), &data, make)?;
+        Ok(Self {
+            machine_code: key.derived(MACHINE_CODE),
+            masters: RwLock::new(Masters { current: Arc::new(key), former: None }),
+            source,
+            making: tokio::sync::RwLock::default(),
+            rotating: tokio::sync::Mutex::default(),
+        })
+    }
+
+    fn masters(&self) -> Masters {
+        self.masters.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_masters(&self, masters: Masters) {
+        *self.masters.write().unwrap_or_else(PoisonError::into_inner) = masters;
+    }
+
+    /// Keeps the master key as it is: to be held from [`new_data_key`](Self::new_data_key) until the agent is stored,
+    /// so that a rotation misses no data key.
+    pub async fn steady(&self) -> SteadyKey<'_> {
+        SteadyKey(self.making.read().await)
     }
 
     /// What authenticates the plugins' cached machine code: HKDF-SHA-256 of the master key.
@@ -82,7 +133,7 @@ impl Vault {
     /// Does not happen for keys, which are small.
     pub fn new_data_key(&self, agent: &AgentId) -> Result<Vec<u8>, VaultError> {
         let key = Zeroizing::new(random::<KEY_BYTES>());
-        self.master.seal(agent.to_string().as_bytes(), key.as_slice())
+        self.masters().current.cipher().seal(agent.to_string().as_bytes(), key.as_slice())
     }
 
     /// A new key for a session, wrapped by the agent's data key.
@@ -116,7 +167,13 @@ impl Vault {
     }
 
     fn data_key(&self, agent: &AgentId, wrapped: &[u8]) -> Result<Cipher, VaultError> {
-        let key = self.master.open_key(agent.to_string().as_bytes(), wrapped)?;
+        let Masters { current, former } = self.masters();
+        let (place, former) = (agent.to_string(), former.as_deref());
+        let opened = current.cipher().open_key(place.as_bytes(), wrapped);
+        let key = match (opened, former) {
+            (Err(VaultError::Sealed), Some(former)) => former.cipher().open_key(place.as_bytes(), wrapped)?,
+            (opened, _) => opened?,
+        };
         Ok(Cipher::new(&key))
     }
 }

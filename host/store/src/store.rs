@@ -19,11 +19,10 @@ use crate::leaf::{LogHead, Sealed, within};
 use crate::observe::{CommitObserver, Gauges, StoreStatus};
 use crate::turn::{InputSeal, InputSealed, OutputSeal, OutputSealed};
 use crate::user::User;
-use crate::vault_key::{VaultKey, VaultKeyPut};
 use crate::write::{self, Batch, Jobs, Request, Staged, Writer, WriterOptions};
 
 /// About the bytes of a write that brings no text or record, such as an agent's or a user's row.
-const SMALL_WRITE: usize = 1024;
+pub(crate) const SMALL_WRITE: usize = 1024;
 /// About the bytes of one step of removing rows.
 const ERASING_WRITE: usize = 256 * 1024;
 
@@ -241,25 +240,6 @@ impl Store {
         self.submit(SMALL_WRITE, move |batch| write::stop_agent(batch, id, draft)).await
     }
 
-    /// Puts a provider's key into an agent's vault, in the place of the one that it has for the same provider, whose
-    /// `created_at` it takes over.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] if the agent is gone, and the writer's.
-    pub async fn put_vault_key(&self, agent: &AgentId, key: VaultKey) -> Result<VaultKeyPut, StoreError> {
-        let agent = *agent;
-        self.submit(SMALL_WRITE + key.sealed.len(), move |batch| write::put_vault_key(batch, agent, key)).await
-    }
-
-    /// Removes a provider's key from an agent's vault. Says whether there was one.
-    ///
-    /// # Errors
-    /// The writer's.
-    pub async fn remove_vault_key(&self, agent: &AgentId, provider: &str) -> Result<bool, StoreError> {
-        let (agent, provider) = (*agent, provider.to_owned());
-        self.submit(SMALL_WRITE, move |batch| write::remove_vault_key(batch, agent, &provider)).await
-    }
-
     /// Makes a checkpoint of an agent's session as it stands, and makes it the agent's last one. The one of this id again
     /// is no error.
     ///
@@ -404,7 +384,7 @@ impl Store {
     }
 
     /// Hands an operation to the writer and waits for the commit that holds it.
-    async fn submit<T, F>(&self, weight: usize, apply: F) -> Result<T, StoreError>
+    pub(crate) async fn submit<T, F>(&self, weight: usize, apply: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Batch<'_>) -> Result<Staged<T>, StoreError> + Send + 'static,

@@ -14,6 +14,9 @@ use crate::error::StoreError;
 pub(crate) const SCHEMA: u32 = 3;
 const SCHEMA_KEY: &str = "schema";
 
+/// Under which [`VAULT_META`] says which master key wraps the data keys.
+pub(crate) const MASTER_KEY: &str = "master_key";
+
 /// A metadata row's bytes.
 pub(crate) type Row = &'static [u8];
 /// A session and a turn's number.
@@ -75,6 +78,8 @@ tables! {
     AGENT_HEADS agent_heads: u128 => Row = "agent_heads";
     /// Owner and agent, for lists.
     AGENTS_BY_OWNER agents_by_owner: (&'static str, u128) => () = "agents_by_owner";
+    /// [`MASTER_KEY`] → `MasterKeyState`.
+    VAULT_META vault_meta: &'static str => Row = "vault_meta";
     /// Agent and provider → `VaultKey`.
     VAULT_KEYS vault_keys: (u128, &'static str) => Row = "vault_keys";
     /// Agent and session, for what is done to all of an agent's.

@@ -4,11 +4,13 @@ mod agents;
 mod api_keys;
 mod files;
 mod log;
+mod master_key;
 mod turns;
 mod vault;
 mod verdicts;
 
 pub use log::MAX_ENTRIES;
+pub use master_key::MAX_DATA_KEYS;
 pub use turns::MAX_LOOKBACK;
 
 /// Most elements of one page, whatever is asked for.

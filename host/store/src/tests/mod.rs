@@ -9,6 +9,7 @@ mod group_commit;
 mod history;
 mod journal;
 mod keys;
+mod master_key;
 mod medium;
 mod model;
 mod observe;

@@ -12,6 +12,7 @@ mod erasure;
 mod files;
 mod job;
 mod leaves;
+mod master_key;
 mod turns;
 mod users;
 mod vault;
@@ -36,7 +37,6 @@ pub(crate) use files::{expect_objects, forget_objects, keep_files, remove_file, 
 pub(crate) use job::{Job, Request, Staged};
 pub(crate) use turns::{mark_judged, seal_input, seal_output};
 pub(crate) use users::{add_user, put_user, renew_user, revoke_user};
-pub(crate) use vault::{put_vault_key, remove_vault_key};
 
 /// Jobs that may wait for each one of a batch: with fewer the writer would idle while callers are woken.
 const WAITING_PER_BATCHED: usize = 4;
