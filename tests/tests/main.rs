@@ -32,6 +32,7 @@ mod hostile;
 mod mandatory;
 mod metrics;
 mod no_way_around;
+mod openai_clients;
 mod openapi;
 mod privacy;
 mod proofs;

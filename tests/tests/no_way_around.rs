@@ -230,7 +230,7 @@ impl Table {
         let everything = said.answer.text();
         let shown = format!("{}{}{calls}", said.text, said.thinking);
         // What stands in no field that the harness knows would show here.
-        assert_eq!(holds(&everything), holds(&shown), "{path:?} {place:?}: {everything}");
+        assert!(!holds(&everything) || holds(&shown), "{path:?} {place:?}: {everything}");
         Seen { shown, stopped: refused || said.finish_reason == "content_filter", results: said.results }
     }
 
