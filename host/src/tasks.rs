@@ -7,6 +7,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::telemetry::Origin;
+
 /// Every task of one server, and the two signals of its end. Cloning it shares them.
 #[derive(Clone, Default)]
 pub struct Tasks {
@@ -16,13 +18,13 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Runs a task that the server waits for on shutdown.
+    /// Runs a task that the server waits for on shutdown, as a part of the request that it came from.
     pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.tracker.spawn(task)
+        self.tracker.spawn(Origin::here().follow(task))
     }
 
     /// Counts a future that somebody else runs as one of the server's tasks.

@@ -37,9 +37,9 @@ impl Chat {
     pub(crate) async fn open(
         addr: SocketAddr,
         path: &str,
-        header: Option<(&'static str, String)>,
+        headers: impl IntoIterator<Item = (&'static str, String)>,
     ) -> Result<Self, Answer> {
-        let request = upgrade(addr, path, header);
+        let request = upgrade(addr, path, headers);
         match within("an open chat", connect_async(request)).await {
             Ok((socket, response)) => Ok(Self { socket, headers: response.headers().clone() }),
             Err(Error::Http(response)) => {
@@ -217,11 +217,11 @@ impl Chat {
     }
 }
 
-fn upgrade(addr: SocketAddr, path: &str, header: Option<(&'static str, String)>) -> Request<()> {
+fn upgrade(addr: SocketAddr, path: &str, more: impl IntoIterator<Item = (&'static str, String)>) -> Request<()> {
     let mut request = format!("ws://{addr}{path}").into_client_request().expect("a chat has a URL");
     let headers = request.headers_mut();
     headers.insert("sec-websocket-key", HeaderValue::from_str(&generate_key()).expect("a key is ASCII"));
-    if let Some((name, value)) = header {
+    for (name, value) in more {
         headers.insert(name, HeaderValue::from_str(&value).expect("a token is ASCII"));
     }
     request

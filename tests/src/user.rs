@@ -129,6 +129,16 @@ impl User {
         Chat::open(self.addr, &agent.path("/chat"), bearer).await
     }
 
+    /// Opens a chat as a part of a trace (W3C Trace Context).
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn try_chat_in_trace(&self, agent: &Agent, traceparent: &str) -> Result<Chat, Answer> {
+        let bearer = format!("Bearer {}", self.token.as_deref().unwrap_or_default());
+        let headers = [("authorization", bearer), ("traceparent", traceparent.to_owned())];
+        Chat::open(self.addr, &agent.path("/chat"), headers).await
+    }
+
     /// Opens a chat as browsers have to: with the token as an offered subprotocol.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ mod sockets;
 mod splits;
 mod system_prompt;
 mod tools;
+mod traces;
 mod transparent;
 mod users;
 mod vault;

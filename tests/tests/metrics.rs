@@ -160,3 +160,36 @@ async fn a_full_pool_of_policies_is_busy_and_recovers() {
     }
     late.say("And now?").await.ended("stop");
 }
+
+/// Names of ours in a text, as a query or a table has them.
+fn names_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with("gavel_") || word.starts_with("process_")).map(str::to_owned).collect()
+}
+
+/// A family's name as it is registered.
+fn family(name: &str) -> &str {
+    ["_bucket", "_sum", "_count", "_total", "_info"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+}
+
+/// A family without a sample is not shown, so what is registered is read where it is.
+#[test]
+fn the_documentation_names_every_metric_and_the_dashboard_no_other() {
+    let sources =
+        [include_str!("../../host/src/telemetry/metrics.rs"), include_str!("../../host/src/server/readings.rs")];
+    // Between quotes: the sources name crates too.
+    let literals = sources.into_iter().flat_map(|source| source.split('"').skip(1).step_by(2));
+    let registered: BTreeSet<_> = literals.flat_map(names_in).collect();
+    let documented = names_in(include_str!("../../docs/operations.md"));
+    let documented: BTreeSet<_> = documented.iter().map(|name| family(name).to_owned()).collect();
+    assert_eq!(registered.symmetric_difference(&documented).collect::<Vec<_>>(), Vec::<&String>::new());
+
+    let dashboard: serde_json::Value = serde_json::from_str(include_str!("../../docs/grafana-dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let queries = panels.iter().flat_map(|panel| panel["targets"].as_array().cloned().unwrap_or_default());
+    let asked: BTreeSet<_> = queries.flat_map(|query| names_in(query["expr"].as_str().unwrap())).collect();
+    assert!(asked.len() > 25, "{asked:?}");
+    for name in &asked {
+        assert!(registered.contains(family(name)), "the dashboard asks for {name}");
+    }
+}

@@ -8,10 +8,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
+use opentelemetry::context::FutureExt as _;
 use tracing::Instrument as _;
 
 use super::App;
 use super::problem::{Code, Problem};
+use crate::telemetry::metrics::method_label;
+use crate::telemetry::traces;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Most characters of a caller's own request id.
@@ -28,17 +31,21 @@ const COMPLETION_DEADLINE: Duration = Duration::from_secs(630);
 /// Answers every request, in time and with its id, whatever happens inside.
 pub(super) async fn surround(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
+    let begun = Instant::now();
+    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
+    let route = route.as_ref().map(MatchedPath::as_str);
+    let trace = traces::of_request(method_label(&method), route, request.headers());
     // Paths only: a query may hold what should be in no log.
     let span = tracing::info_span!(
         "request",
         id = id.to_str().unwrap_or_default(),
         method = %request.method(),
-        path = request.uri().path()
+        path = request.uri().path(),
+        trace_id = traces::trace_id(&trace)
     );
-    let begun = Instant::now();
-    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
-    let mut response = guarded(request, next).instrument(span.clone()).await;
-    let (route, status) = (route.as_ref().map(MatchedPath::as_str), response.status().as_u16());
+    let mut response = guarded(request, next).instrument(span.clone()).with_context(trace.clone()).await;
+    let status = response.status().as_u16();
+    traces::answered(&trace, status);
     app.metrics.request_answered(&method, route, status, begun.elapsed());
     span.in_scope(|| {
         tracing::debug!(status, micros = begun.elapsed().as_micros(), "answered");

@@ -40,6 +40,10 @@ impl Config {
         within("plugins.provider_instances", self.plugins.provider_instances.into(), 1..=8192)?;
         within("store.cache_mib", self.store.cache_mib as u64, 1..=1 << 20)?;
         tiers::check(&self.tiers)?;
+        if !(0.0..=1.0).contains(&self.telemetry.sample_ratio) {
+            let detail = format!("{} is not in 0 to 1", self.telemetry.sample_ratio);
+            return Err(OutOfBounds { key: "telemetry.sample_ratio".to_owned(), detail });
+        }
         bindings("governance.default_policies", &self.governance.default_policies)?;
         bindings("governance.mandatory_policies", &self.governance.mandatory_policies)?;
         if let Some(origin) = &self.log.origin {

@@ -32,6 +32,8 @@ pub struct Config {
     pub log_level: String,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// Traces.
+    pub telemetry: TelemetryConfig,
     /// The transparency log.
     pub log: LogConfig,
     /// Bounds of one agent; tiers override them.
@@ -65,6 +67,22 @@ pub enum LogFormat {
     Text,
     /// One JSON object for each line.
     Json,
+}
+
+/// Traces for OpenTelemetry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetryConfig {
+    /// A collector that takes OTLP over HTTP, without `/v1/traces`; none for that of `OTEL_EXPORTER_OTLP_ENDPOINT`, if it is set.
+    pub otlp_endpoint: Option<url::Url>,
+    /// The share of traces that are sent, 0 to 1, of those that a caller has not decided upon.
+    pub sample_ratio: f64,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { otlp_endpoint: None, sample_ratio: 1.0 }
+    }
 }
 
 /// The transparency log.
@@ -214,6 +232,7 @@ impl Default for Config {
             data_dir: PathBuf::from("./gavel-data"),
             log_level: "info".to_owned(),
             log_format: LogFormat::default(),
+            telemetry: TelemetryConfig::default(),
             log: LogConfig::default(),
             limits: Limits::default(),
             tiers: tiers::default(),

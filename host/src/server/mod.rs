@@ -24,7 +24,7 @@ use crate::files::{Files, ObjectsError};
 use crate::plugins::{PluginError, Plugins};
 use crate::quota::{Quotas, Strangers};
 use crate::tasks::Tasks;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces, TracesError};
 use crate::turn::{TurnError, TurnOptions, Turns};
 use crate::vault::{RotateError, Rotation, Vault, VaultError};
 use crate::verdicts::Verdicts;
@@ -59,6 +59,9 @@ pub enum StartError {
     /// The first user could not be made.
     #[error("the first user: {0}")]
     FirstUser(#[from] BootstrapError),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// The plugins cannot be used.
     #[error("the plugins: {0}")]
     Plugins(#[from] PluginError),
@@ -88,6 +91,7 @@ pub struct Server {
     store: Store,
     open_turns: Arc<OpenTurns>,
     tasks: Tasks,
+    traces: Option<Traces>,
 }
 
 impl Server {
@@ -102,6 +106,8 @@ impl Server {
         let signer = log_identity::signing_key(&data, config.log.origin.as_deref())?;
         let log_key = Arc::new(signer.verifier_key().clone());
         let metrics = Arc::<Metrics>::default();
+        let telemetry = &config.telemetry;
+        let traces = Traces::start(telemetry.otlp_endpoint.as_ref(), telemetry.sample_ratio, &metrics)?;
         let store = open_store(&config, &data, signer, Some(metrics.clone())).await?;
         let vault = Arc::new(Vault::open(&config)?);
         vault.settle(&store).await?;
@@ -178,7 +184,7 @@ impl Server {
             tracing::warn!(%error, "{} cannot be made: commands will not reach this server", SOCKET_NAME);
         }
         tracing::info!(%addr, %admin_addr, "accepting requests");
-        Ok(Self { addr, admin_addr, first_user, plugins, store, open_turns, tasks })
+        Ok(Self { addr, admin_addr, first_user, plugins, store, open_turns, tasks, traces: Some(traces) })
     }
 
     /// Where the API listens.
@@ -207,11 +213,14 @@ impl Server {
 
     /// Ends the server: no new work, ten seconds for open turns, then sockets close with 1012 and the store with
     /// everything that was sealed.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(mut self) {
         self.tasks.draining().cancel();
         self.open_turns.drain(DRAIN_GRACE).await;
         if !self.tasks.close(CLOSE_GRACE).await {
             tracing::warn!("some connections did not close in time");
+        }
+        if let Some(traces) = self.traces.take() {
+            traces.flush().await;
         }
         close_store(self.store.clone()).await;
     }

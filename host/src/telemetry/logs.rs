@@ -4,7 +4,10 @@
 
 use std::io::IsTerminal as _;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
@@ -21,7 +24,7 @@ pub enum TelemetryError {
 }
 
 /// Sets up the process's logging. `RUST_LOG`, where set, replaces `level`: both are filters such as `info` or
-/// `gavel=debug,warn`.
+/// `gavel=debug,warn`. Libraries are heard up to `info` only, whatever the filter says.
 ///
 /// # Errors
 /// When `level` is no filter, or logging is set up already.
@@ -35,8 +38,13 @@ pub fn init(level: &str, format: LogFormat) -> Result<(), TelemetryError> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
-        LogFormat::Text => logs.finish().try_init()?,
-        LogFormat::Json => logs.json().finish().try_init()?,
+        LogFormat::Text => logs.finish().with(filter_fn(may_speak)).try_init()?,
+        LogFormat::Json => logs.json().finish().with(filter_fn(may_speak)).try_init()?,
     }
     Ok(())
+}
+
+/// Below `info` libraries write what they carry: a socket's frames, a request's headers. The filter cannot ask for that.
+fn may_speak(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("gavel") || *metadata.level() <= Level::INFO
 }

@@ -182,6 +182,7 @@ pub struct Metrics {
     commit_seconds: Histogram,
     commit_operations: Histogram,
     sockets: Gauge,
+    spans: SpanCounters,
 }
 
 impl Default for Metrics {
@@ -206,6 +207,7 @@ impl Default for Metrics {
             commit_seconds: Histogram::new(COMPUTING.iter().copied()),
             commit_operations: Histogram::new(OPERATIONS.iter().copied()),
             sockets: Gauge::default(),
+            spans: SpanCounters::default(),
         }
     }
 }
@@ -260,6 +262,7 @@ impl Metrics {
             self.request_seconds.clone(),
         );
         all.register("gavel_sockets_open", "WebSockets that are open", self.sockets.clone());
+        all.register("gavel_trace_spans", "Spans, by what became of them", self.spans.0.clone());
         all.register("gavel_store_commits", "Batches of the store's writer", self.commits.clone());
         all.register("gavel_store_commit_seconds", "One batch, until it is durable", self.commit_seconds.clone());
         all.register("gavel_store_commit_operations", "Operations of one batch", self.commit_operations.clone());
@@ -324,6 +327,12 @@ impl Metrics {
         }
     }
 
+    /// Counts spans on their way to the collector.
+    #[must_use]
+    pub(super) fn spans(&self) -> SpanCounters {
+        self.spans.clone()
+    }
+
     /// A WebSocket is open until this is dropped.
     #[must_use]
     pub fn socket_opened(&self) -> OpenSocket {
@@ -337,6 +346,24 @@ impl Metrics {
         let labels = RouteLabels { method, route: route.clone() };
         self.request_seconds.get_or_create(&labels).observe(took.as_secs_f64());
         self.requests.get_or_create(&RequestLabels { method, route, status: status_class(status) }).inc();
+    }
+}
+
+/// Counts what becomes of spans.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SpanCounters(Family<OutcomeLabel, Counter>);
+
+impl SpanCounters {
+    pub(super) fn sent(&self, spans: usize) {
+        self.count("sent", spans);
+    }
+
+    pub(super) fn dropped(&self, spans: usize) {
+        self.count("dropped", spans);
+    }
+
+    fn count(&self, outcome: &'static str, spans: usize) {
+        self.0.get_or_create(&OutcomeLabel { outcome }).inc_by(spans as u64);
     }
 }
 
@@ -359,7 +386,7 @@ impl CommitObserver for Metrics {
 }
 
 /// Methods may be of any name, labels may not.
-fn method_label(method: &http::Method) -> &'static str {
+pub(crate) fn method_label(method: &http::Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

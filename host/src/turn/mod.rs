@@ -30,6 +30,7 @@ mod seal;
 mod stateless;
 mod timing;
 mod tool_calls;
+mod trace;
 mod transcript;
 mod unescape;
 mod watch;

@@ -1,4 +1,4 @@
-//! What the operator learns of one turn: its figures and its line in the log. No text, and no identifier in a metric.
+//! What the operator learns of one turn: its figures, its line in the log and its spans. No text, and no identifier in a metric.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use http::{HeaderValue, StatusCode};
 use super::frame::{FinishReason, Usage};
 use super::judge::Judgement;
 use super::timing::{Point, Timing};
+use super::trace::{Ended, TurnTrace};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{ResultLabels, TurnLabels, VerdictLabels};
 
@@ -21,14 +22,24 @@ pub(super) struct Watch {
     metrics: Arc<Metrics>,
     mode: Mode,
     provider: String,
-    ended: OnceLock<FinishReason>,
+    trace: Arc<TurnTrace>,
+    ended: OnceLock<(FinishReason, Usage)>,
+    fault: OnceLock<&'static str>,
 }
 
 impl Watch {
     /// Follows a turn that has begun.
     pub(super) fn new(timing: Timing, metrics: Arc<Metrics>, agent: &Agent) -> Self {
         timing.pass(Point::Begun);
-        Self { timing, metrics, mode: agent.mode, provider: agent.provider.clone(), ended: OnceLock::new() }
+        Self {
+            trace: Arc::new(TurnTrace::begin(agent, &timing)),
+            timing,
+            metrics,
+            mode: agent.mode,
+            provider: agent.provider.clone(),
+            ended: OnceLock::new(),
+            fault: OnceLock::new(),
+        }
     }
 
     /// Notes that the turn passes a point. Only the first time counts.
@@ -38,17 +49,19 @@ impl Watch {
 
     /// Who follows the turn's requests to its provider.
     pub(super) fn upstream(&self) -> Arc<dyn UpstreamObserver> {
-        Arc::new(Upstream { metrics: Arc::clone(&self.metrics), provider: self.provider.clone() })
+        let (metrics, trace) = (Arc::clone(&self.metrics), Arc::clone(&self.trace));
+        Arc::new(Upstream { metrics, provider: self.provider.clone(), trace })
     }
 
     /// The provider failed, with this code.
     pub(super) fn provider_failed(&self, code: &'static str) {
         self.metrics.provider_failed(&self.provider, code);
+        let _ = self.fault.set(code);
     }
 
     /// The turn is over, for this reason and at this cost. Only the first time counts.
     pub(super) fn ended(&self, reason: FinishReason, usage: Usage) {
-        if self.ended.set(reason).is_ok() {
+        if self.ended.set((reason, usage)).is_ok() {
             self.metrics.tokens_used(&self.provider, usage.input_tokens, usage.output_tokens);
         }
     }
@@ -56,10 +69,11 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let reason = self.ended.get().copied().unwrap_or(FinishReason::Error);
+        let (reason, usage) = self.ended.get().copied().unwrap_or((FinishReason::Error, Usage::default()));
         let labels = TurnLabels { mode: mode_word(self.mode), finish_reason: reason.as_str() };
         self.metrics.turn_ended(&labels, self.timing.elapsed(), self.timing.at(Point::FirstChunk));
         self.timing.report(reason);
+        self.trace.end(&self.timing, &Ended { reason, usage, fault: self.fault.get().copied() });
     }
 }
 
@@ -67,11 +81,12 @@ impl Drop for Watch {
 struct Upstream {
     metrics: Arc<Metrics>,
     provider: String,
+    trace: Arc<TurnTrace>,
 }
 
 impl UpstreamObserver for Upstream {
     fn traceparent(&self) -> Option<HeaderValue> {
-        None
+        self.trace.call_provider()
     }
 
     fn answered(&self, after: Duration, status: Option<StatusCode>) {

@@ -12,6 +12,7 @@ use super::App;
 use super::guard::{CHAT_PROTOCOL, TheAgent, TheCaller};
 use super::problem::{Code, Problem};
 use crate::schema;
+use crate::telemetry::Origin;
 
 /// Open a chat.
 ///
@@ -55,10 +56,11 @@ pub(super) async fn chat(
         .read_buffer_size(socket::BUFFER_BYTES)
         .write_buffer_size(socket::BUFFER_BYTES);
     let tasks = app.tasks.clone();
+    let origin = Origin::here();
     Ok(upgrade.on_upgrade(move |socket| {
-        tasks.track(async move {
+        tasks.track(origin.follow(async move {
             let _open = app.metrics.socket_opened();
             socket::Chat::new(app, agent.id, caller, stay).run(socket).await;
-        })
+        }))
     }))
 }
