@@ -13,6 +13,7 @@ pub mod config;
 pub mod data_dir;
 pub mod files;
 mod object;
+mod one_each;
 pub mod plugins;
 pub mod quota;
 pub mod random;

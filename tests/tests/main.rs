@@ -29,6 +29,7 @@ mod files;
 mod frames;
 mod front_door;
 mod hostile;
+mod idempotency;
 mod mandatory;
 mod metrics;
 mod no_way_around;

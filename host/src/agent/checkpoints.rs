@@ -1,17 +1,19 @@
 //! Checkpoints: places in a session to go back to.
 
-use gavel_store::{AgentId, CheckpointDraft, CheckpointId, SessionCheckpoint, StoreError};
+use gavel_store::{AgentId, CheckpointDraft, CheckpointId, Seed, SessionCheckpoint, StoreError};
 
 use super::{AgentError, Agents};
 use crate::clock::now_ms;
 
 impl Agents {
-    /// Makes a checkpoint of an agent's session as it stands.
+    /// Makes a checkpoint of an agent's session as it stands. Under a seed it is made once: again it gives the one that was
+    /// made of it.
     ///
     /// # Errors
     /// When the agent was never started, or the store fails.
-    pub async fn make_checkpoint(&self, agent: &AgentId) -> Result<SessionCheckpoint, AgentError> {
-        let draft = CheckpointDraft { id: CheckpointId::generate(), now: now_ms() };
+    pub async fn make_checkpoint(&self, agent: &AgentId, seed: Option<Seed>) -> Result<SessionCheckpoint, AgentError> {
+        let id = seed.map_or_else(CheckpointId::generate, Seed::checkpoint);
+        let draft = CheckpointDraft { id, now: now_ms() };
         let checkpoint = self.store.create_checkpoint(agent, draft).await?;
         tracing::info!(%agent, checkpoint = %checkpoint.id, "checkpoint made");
         Ok(checkpoint)

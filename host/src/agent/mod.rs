@@ -7,21 +7,20 @@ mod erasure;
 mod lifecycle;
 mod live;
 mod open_turns;
-mod per_agent;
 mod replay;
 mod vault_keys;
 
 use std::sync::Arc;
 
 use gavel_log::Chain;
-use gavel_store::{Agent, AgentId, AgentState, MonthUsage, Store, StoreError, UserId};
-use per_agent::PerAgent;
+use gavel_store::{Agent, AgentId, AgentState, MonthUsage, Seed, Store, StoreError, UserId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now_ms;
 use crate::config::Config;
 use crate::files::{FileError, Files};
+use crate::one_each::OneEach;
 use crate::plugins::{PluginError, Plugins};
 use crate::random::random;
 use crate::tasks::Tasks;
@@ -67,6 +66,26 @@ pub enum AgentError {
     BrokenOff,
 }
 
+/// The server's parts that agents need.
+pub struct AgentParts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Where they are kept.
+    pub store: Store,
+    /// Their keys.
+    pub vault: Arc<Vault>,
+    /// Their policies and providers.
+    pub plugins: Arc<Plugins>,
+    /// What runs their turns, and remembers what was said.
+    pub turns: Arc<Turns>,
+    /// Their files.
+    pub files: Files,
+    /// The turns that are open on them.
+    pub open_turns: Arc<OpenTurns>,
+    /// The server's tasks.
+    pub tasks: Tasks,
+}
+
 /// What may be done to agents.
 #[derive(Clone)]
 pub struct Agents {
@@ -78,37 +97,32 @@ pub struct Agents {
     tasks: Tasks,
     turns: Arc<Turns>,
     files: Files,
-    lives: Arc<PerAgent<tokio::sync::Mutex<()>>>,
-    ends: Arc<PerAgent<CancellationToken>>,
+    lives: Arc<OneEach<AgentId, tokio::sync::Mutex<()>>>,
+    ends: Arc<OneEach<AgentId, CancellationToken>>,
     /// Tells that a deletion left rows to be removed.
     rows_left: Arc<Notify>,
 }
 
 impl Agents {
-    /// Agents kept in `store`, whose open turns are in `open_turns`.
+    /// Agents that work with these parts.
     #[must_use]
-    pub fn new(
-        config: Arc<Config>,
-        store: Store,
-        vault: Arc<Vault>,
-        plugins: Arc<Plugins>,
-        turns: Arc<Turns>,
-        files: Files,
-        open_turns: Arc<OpenTurns>,
-        tasks: Tasks,
-    ) -> Self {
+    pub fn new(parts: AgentParts) -> Self {
+        let AgentParts { config, store, vault, plugins, turns, files, open_turns, tasks } = parts;
         let (lives, ends, rows_left) = (Arc::default(), Arc::default(), Arc::default());
         Self { config, store, vault, plugins, turns, files, open_turns, tasks, lives, ends, rows_left }
     }
 
-    /// Makes a stopped agent.
+    /// Makes a stopped agent. Under a seed it is made once: again it gives the agent that was made of it.
     ///
     /// # Errors
     /// When a field is not acceptable, the mode is laxer than the installation allows, or the store fails.
-    pub async fn create(&self, owner: &UserId, new: NewAgent) -> Result<Agent, AgentError> {
+    pub async fn create(&self, owner: &UserId, new: NewAgent, seed: Option<Seed>) -> Result<Agent, AgentError> {
         let traits = new.checked(&self.config, &self.plugins)?;
         self.plugins.bind(&traits.policies).await.map_err(draft::binding_error)?;
-        let id = AgentId::generate();
+        let id = seed.map_or_else(AgentId::generate, Seed::agent);
+        if let Some(made) = seed.map(|_| self.store.agent(&id)).transpose()?.flatten() {
+            return Ok(made);
+        }
         let now = now_ms();
         let _steady = self.vault.steady().await;
         let agent = Agent {

@@ -16,6 +16,7 @@ use super::body::Json;
 use super::checkpoints::CheckpointView;
 use super::cursor;
 use super::guard::{TheAgent, TheCaller};
+use super::idempotency::TheSeed;
 use super::params::Params;
 use super::problem::Problem;
 use crate::agent::{ChangedAgent, NewAgent};
@@ -84,20 +85,22 @@ impl From<Agent> for AgentView {
     path = "/v1/agents",
     tag = "Agents",
     operation_id = "create_agent",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Asked for again within a day under the same key, it is done once and answered alike.", min_length = 1, max_length = 255)),
     request_body = Option<NewAgent>,
     responses(
         (status = 201, description = "The agent.", body = AgentView,
             headers(("location" = String, description = "The agent's path."))),
         (status = 403, description = "The token is an API key, or the mode is laxer than the installation allows."),
-        (status = 422, description = "A policy refuses its configuration."),
+        (status = 422, description = "A policy refuses its configuration, or the key was used for another request."),
     ),
 )]
 pub(super) async fn create(
     State(app): State<App>,
     TheCaller(caller): TheCaller,
+    TheSeed(seed): TheSeed,
     Json(new): Json<NewAgent>,
 ) -> Result<impl IntoResponse, Problem> {
-    let agent = app.agents.create(caller.user(), new).await?;
+    let agent = app.agents.create(caller.user(), new, seed).await?;
     let location: [(HeaderName, String); 1] = [(header::LOCATION, format!("/v1/agents/{}", agent.id))];
     Ok((StatusCode::CREATED, location, Answer(AgentView::from(agent))))
 }

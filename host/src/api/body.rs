@@ -13,7 +13,7 @@ use crate::agent::FieldError;
 use crate::object::Object;
 
 /// Most bytes of a JSON body.
-const MAX_BODY_BYTES: usize = 1 << 20;
+pub(super) const MAX_BODY_BYTES: usize = 1 << 20;
 /// Most bytes that are read of one that is larger, and thrown away: whoever is answered while still writing finds the
 /// connection broken and never learns why.
 const MAX_READ_BYTES: usize = 8 << 20;
@@ -39,7 +39,7 @@ impl<T: DeserializeOwned, S: Sync, const MAX: usize> FromRequest<S> for Json<T, 
 
 /// Reads a body, of which no more is kept than may be. It may hold a secret: the buffer is wiped when it is dropped, and
 /// does not grow, leaving copies behind, where the client says how long the body is.
-async fn bounded(headers: &HeaderMap, mut body: Body, max: usize) -> Result<Zeroizing<Vec<u8>>, Problem> {
+pub(super) async fn bounded(headers: &HeaderMap, mut body: Body, max: usize) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let too_large = || Problem::new(Code::PayloadTooLarge, format!("the body is larger than {max} bytes"));
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     // A client that asks first, or that would send without end, is answered at once.

@@ -12,6 +12,7 @@ use super::App;
 use super::body::Json;
 use super::cursor;
 use super::guard::TheAgent;
+use super::idempotency::TheSeed;
 use super::params::Params;
 use super::problem::Problem;
 use crate::clock::rfc3339_ms;
@@ -114,20 +115,25 @@ pub(super) struct NoBody {}
     path = "/v1/agents/{id}/checkpoints",
     tag = "Checkpoints",
     operation_id = "create_checkpoint",
-    params(("id" = schema::AgentId, Path, description = "The agent's id.")),
+    params(
+        ("id" = schema::AgentId, Path, description = "The agent's id."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Asked for again within a day under the same key, it is done once and answered alike.", min_length = 1, max_length = 255),
+    ),
     request_body = Option<NoBody>,
     responses(
         (status = 201, description = "The checkpoint.", body = CheckpointView,
             headers(("location" = String, description = "The checkpoint's path."))),
         (status = 409, description = "The agent was never started."),
+        (status = 422, description = "The key was used for another request."),
     ),
 )]
 pub(super) async fn create(
     State(app): State<App>,
     TheAgent(agent): TheAgent,
+    TheSeed(seed): TheSeed,
     Json(NoBody {}): Json<NoBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    let checkpoint = app.agents.make_checkpoint(&agent.id).await?;
+    let checkpoint = app.agents.make_checkpoint(&agent.id, seed).await?;
     let location: [(HeaderName, String); 1] =
         [(header::LOCATION, format!("/v1/agents/{}/checkpoints/{}", agent.id, checkpoint.id))];
     Ok((StatusCode::CREATED, location, Answer(CheckpointView::from(checkpoint))))

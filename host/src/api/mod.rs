@@ -12,6 +12,7 @@ mod docs;
 mod files;
 mod guard;
 mod health;
+mod idempotency;
 mod keys;
 mod layers;
 mod log;
@@ -30,7 +31,7 @@ mod verify;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gavel_log::VerifierKey;
+use gavel_log::{Hash, VerifierKey};
 use gavel_store::Store;
 use prometheus_client::registry::Registry;
 
@@ -38,6 +39,7 @@ use crate::agent::{Agents, Conversations, OpenTurns};
 use crate::auth::Access;
 use crate::config::Config;
 use crate::files::Files;
+use crate::one_each::OneEach;
 use crate::plugins::Plugins;
 use crate::quota::{Quotas, Strangers};
 use crate::tasks::Tasks;
@@ -84,6 +86,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// All figures, as a scrape shows them.
     pub registry: Arc<Registry>,
+    /// Idempotency keys under which something is being done.
+    pub keys_at_work: Arc<OneEach<Hash, tokio::sync::Mutex<()>>>,
     /// When the server began.
     pub started: Instant,
 }

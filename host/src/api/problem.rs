@@ -64,6 +64,8 @@ codes! {
     TooManyApiKeys = "too_many_api_keys", CONFLICT;
     /// The agent has to be stopped first.
     AgentRunning = "agent_running", CONFLICT;
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY;
     /// The session's history has too many gaps to be restored again.
     RestoredTooOften = "restored_too_often", CONFLICT;
     /// The caller has no agent of this id, or names none.
@@ -336,6 +338,7 @@ impl From<StoreError> for Problem {
             StoreError::NotFound(_) => Self::not_found(),
             StoreError::TooManyApiKeys => Self::new(Code::TooManyApiKeys, error.to_string()),
             StoreError::AgentNotRunning(_) => Self::new(Code::AgentNotRunning, "the agent is not running"),
+            StoreError::KeyReused => Self::new(Code::IdempotencyKeyReused, error.to_string()),
             StoreError::AgentRunning(_) => Self::new(Code::AgentRunning, "the agent has to be stopped first"),
             StoreError::TurnsOpen(_) => {
                 Self::new(Code::Busy, "a turn of the agent has not ended yet").retry_after(TURN_SECONDS)

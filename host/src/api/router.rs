@@ -10,14 +10,16 @@ use tower_http::cors::{Any, CorsLayer};
 use super::guard::guard;
 use super::layers::{COMPLETIONS, FILES, no_such_method, no_such_path, surround};
 use super::{
-    App, admin, agents, chat, checkpoints, completions, docs, files, health, keys, log, messages, openapi, proofs,
-    quota, rate, vault, verdicts, verify,
+    App, admin, agents, chat, checkpoints, completions, docs, files, health, idempotency, keys, log, messages, openapi,
+    proofs, quota, rate, vault, verdicts, verify,
 };
 
 /// The public listener's routes.
 pub fn router(app: App) -> Router {
+    // Where the answer is no secret and the body no stream.
+    let once = from_fn_with_state(app.clone(), idempotency::once);
     let agents = Router::new()
-        .route("/v1/agents", post(agents::create).get(agents::list))
+        .route("/v1/agents", post(agents::create).layer(once.clone()).get(agents::list))
         .route("/v1/agents/{id}/api-keys", post(keys::give).get(keys::list))
         .route("/v1/agents/{id}/api-keys/{key_id}", delete(keys::revoke))
         .route("/v1/agents/{id}/vault", post(vault::put).get(vault::list).delete(vault::remove))
@@ -28,7 +30,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/agents/{id}/stop", post(agents::stop))
         .route("/v1/agents/{id}/chat", get(chat::chat))
         .route("/v1/agents/{id}/messages", get(messages::list).delete(messages::clear))
-        .route("/v1/agents/{id}/checkpoints", get(checkpoints::list).post(checkpoints::create))
+        .route("/v1/agents/{id}/checkpoints", post(checkpoints::create).layer(once).get(checkpoints::list))
         .route("/v1/agents/{id}/checkpoints/{checkpoint_id}", get(checkpoints::show))
         .route("/v1/agents/{id}/checkpoints/{checkpoint_id}/restore", post(checkpoints::restore))
         .route("/v1/agents/{id}/proofs/{leaf_hash}", get(proofs::show))

@@ -15,7 +15,7 @@ use gavel_store::{CommitObserver, Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
 
 use crate::admin_socket::{self, Operator, SOCKET_NAME};
-use crate::agent::{Agents, Conversations, OpenTurns};
+use crate::agent::{AgentParts, Agents, Conversations, OpenTurns};
 use crate::api::{self, App};
 use crate::auth::{Access, BootstrapError, FirstUser, ensure_first_user};
 use crate::config::Config;
@@ -140,16 +140,16 @@ impl Server {
             started,
         }));
         let app = App {
-            agents: Agents::new(
-                config.clone(),
-                store.clone(),
-                vault.clone(),
-                plugins.clone(),
-                turns.clone(),
-                files.clone(),
-                open_turns.clone(),
-                tasks.clone(),
-            ),
+            agents: Agents::new(AgentParts {
+                config: config.clone(),
+                store: store.clone(),
+                vault: vault.clone(),
+                plugins: plugins.clone(),
+                turns: turns.clone(),
+                files: files.clone(),
+                open_turns: open_turns.clone(),
+                tasks: tasks.clone(),
+            }),
             conversations: Conversations::new(
                 store.clone(),
                 vault.clone(),
@@ -173,6 +173,7 @@ impl Server {
             log_key,
             metrics,
             registry: Arc::new(registry),
+            keys_at_work: Arc::default(),
             started,
         };
         let rotation = Rotation::of_server(app.store.clone(), app.vault.clone());

@@ -71,6 +71,9 @@ pub enum StoreError {
     /// The session was cleared or restored since the turn read it.
     #[error("the history of session {0} was changed meanwhile")]
     SessionChanged(SessionId),
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
     /// A turn of the agent has not ended yet.
     #[error("a turn of agent {0} is still open")]
     TurnsOpen(AgentId),

@@ -14,6 +14,7 @@ use crate::erasure::Erasure;
 use crate::error::StoreError;
 use crate::file::{FilesSeal, MAX_FILES, ObjectId};
 use crate::id::{AgentId, CheckpointId, FileId, KeyId, MessageId, SessionId, UserId};
+use crate::idempotency::{Ask, Asked, KeptAnswer, MAX_ANSWER_BYTES};
 use crate::journal::HALF_BYTES;
 use crate::leaf::{LogHead, Sealed, within};
 use crate::observe::{CommitObserver, Gauges, StoreStatus};
@@ -294,6 +295,34 @@ impl Store {
     pub async fn delete_agent(&self, id: &AgentId) -> Result<(), StoreError> {
         let id = *id;
         self.submit(SMALL_WRITE, move |batch| write::delete_agent(batch, id)).await
+    }
+
+    /// Takes note of a request under an idempotency key, or gives what is known of it from the last 24 hours.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyReused`] if something else was asked for under it, and the writer's.
+    pub async fn ask(&self, ask: Ask) -> Result<Asked, StoreError> {
+        self.submit(SMALL_WRITE, move |batch| write::ask(batch, ask)).await
+    }
+
+    /// Keeps the answer to a request, for whoever asks again, as long as there is the agent that it tells of.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`], and the writer's.
+    pub async fn keep_answer(&self, slot: &Hash, answer: KeptAnswer, agent: Option<AgentId>) -> Result<(), StoreError> {
+        within("an answer", answer.body.len(), MAX_ANSWER_BYTES)?;
+        let slot = *slot;
+        let weight = SMALL_WRITE + answer.body.len();
+        self.submit(weight, move |batch| write::keep_answer(batch, slot, answer, agent)).await
+    }
+
+    /// Forgets a request that was refused: nothing came of it, and its key may be used for another.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub async fn withdraw(&self, slot: &Hash) -> Result<(), StoreError> {
+        let slot = *slot;
+        self.submit(SMALL_WRITE, move |batch| write::withdraw(batch, slot)).await
     }
 
     /// Removes some of the rows that a deletion left, and says whether there may be more.

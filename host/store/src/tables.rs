@@ -100,6 +100,12 @@ tables! {
     FILE_BYTES file_bytes: u128 => u64 = "file_bytes";
     /// Agent and file of each object that no row of [`FILES`] vouches for: it is being written, or is to be removed.
     UNCLAIMED_OBJECTS unclaimed_objects: (u128, u128) => () = "unclaimed_objects";
+    /// The hash of a user and an idempotency key → `KeyedRequest`.
+    KEYED_REQUESTS keyed_requests: &'static [u8; 32] => Row = "keyed_requests";
+    /// When it was asked, and that hash: what is to be let go of first.
+    KEYED_BY_TIME keyed_by_time: (u64, &'static [u8; 32]) => () = "keyed_by_time";
+    /// The agent that was made, and that hash.
+    KEYED_BY_AGENT keyed_by_agent: (u128, &'static [u8; 32]) => () = "keyed_by_agent";
     /// Agent and session whose cleared rows are still to be removed; without a session, an agent that is deleted and of
     /// which all is still to be removed.
     ERASURES erasures: (u128, u128) => () = "erasures";

@@ -7,6 +7,7 @@ mod erasure;
 mod files;
 mod group_commit;
 mod history;
+mod idempotency;
 mod journal;
 mod keys;
 mod master_key;

@@ -5,6 +5,7 @@ use redb::ReadableTable;
 use super::agents::{read_head, read_profile, read_session, write_head, write_session};
 use super::batch::Batch;
 use super::job::Staged;
+use super::keyed::drop_answers;
 use crate::agent::AgentState;
 use crate::api_key::ApiKey;
 use crate::erasure::Erasure;
@@ -113,6 +114,7 @@ fn erase_agent(batch: &mut Batch<'_>, agent: u128, room: &mut usize) -> Result<(
             *room -= 1;
         }
     }
+    drop_answers(batch, agent, room)?;
     erase_api_keys(batch, agent, room)?;
     erase_vault_keys(batch, agent, room)?;
     remove(batch.tables.session_checkpoints()?, all.clone(), room)?;

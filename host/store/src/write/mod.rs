@@ -11,6 +11,7 @@ mod checkpoints;
 mod erasure;
 mod files;
 mod job;
+mod keyed;
 mod leaves;
 mod master_key;
 mod turns;
@@ -35,6 +36,7 @@ pub(crate) use checkpoints::{create_checkpoint, restore_checkpoint, stop_agent};
 pub(crate) use erasure::{clear_session, delete_agent, erase};
 pub(crate) use files::{expect_objects, forget_objects, keep_files, remove_file, remove_files_of};
 pub(crate) use job::{Job, Request, Staged};
+pub(crate) use keyed::{ask, keep_answer, withdraw};
 pub(crate) use turns::{mark_judged, seal_input, seal_output};
 pub(crate) use users::{add_user, put_user, renew_user, revoke_user};
 
