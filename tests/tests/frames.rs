@@ -221,8 +221,9 @@ fn every_frame_is_answered_and_the_chat_goes_on() {
             frames.iter().try_for_each(|sent| runtime.block_on(client.send(sent)))
         })
         .unwrap();
+    let mut client = client.into_inner();
     runtime.block_on(async {
-        client.borrow_mut().chat.say("Still there?").await.ended("stop");
+        client.chat.say("Still there?").await.ended("stop");
         assert_eq!(server.anyone().get("/health").await.expect(200)["status"], "ok");
     });
     assert!(!server.said().contains("panicked"), "{}", server.said());
