@@ -33,6 +33,7 @@ mod idempotency;
 mod mandatory;
 mod metrics;
 mod no_way_around;
+mod oidc;
 mod openai_clients;
 mod openapi;
 mod privacy;

@@ -44,7 +44,11 @@ pub(super) async fn guard(
         path?;
         return Ok(next.run(request).await);
     }
-    let caller = authenticated(&app, &request).map_err(|refused| too_often(&app, &request).unwrap_or(refused))?;
+    let admitted = match credential(&request) {
+        Ok(shown) => app.access.authenticate(shown).await.map_err(Problem::from),
+        Err(refused) => Err(refused),
+    };
+    let caller = admitted.map_err(|refused| too_often(&app, &request).unwrap_or(refused))?;
     caller.pass(rule)?;
     let path = path?;
     if matches!(rule, Rule::Owner | Rule::Key(_)) {
@@ -67,14 +71,14 @@ fn too_often(app: &App, request: &Request) -> Option<Problem> {
     Some(Problem::new(Code::RateLimited, detail).retry_after(seconds))
 }
 
-fn authenticated(app: &App, request: &Request) -> Result<Caller, Problem> {
+/// What a request shows to be let in with, in a place where it may.
+fn credential(request: &Request) -> Result<&str, Problem> {
     let refused = |detail: &str| Problem::new(Code::Unauthorized, detail);
     let query = request.uri().query().unwrap_or_default();
     if TOKEN_PREFIXES.iter().any(|prefix| query.contains(prefix)) {
         return Err(refused("a token in a query string ends up in logs: it is not accepted"));
     }
-    let shown = shown(request).ok_or_else(|| refused("a token is needed"))?;
-    Ok(app.access.authenticate(shown)?)
+    shown(request).ok_or_else(|| refused("a token is needed"))
 }
 
 /// The token that a request shows: in its header, or among the subprotocols that it offers.

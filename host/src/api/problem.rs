@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::agent::{AgentError, FieldError};
-use crate::auth::{AccessError, Denied, KeyError, NewKeyFault};
+use crate::auth::{AccessError, Denied, KeyError, NewKeyFault, OidcError};
 use crate::files::FileError;
 use crate::turn::{GovernanceResult, Refused};
 
@@ -108,6 +108,8 @@ codes! {
     QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS;
     /// More requests than the minute allows.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS;
+    /// Whoever vouches for the caller cannot be asked.
+    IssuerUnavailable = "issuer_unavailable", SERVICE_UNAVAILABLE;
     /// Every instance that it would need is taken.
     Busy = "busy", SERVICE_UNAVAILABLE;
     /// A fault of ours.
@@ -278,6 +280,9 @@ const TURN_SECONDS: u64 = 5;
 /// Seconds after which a server that goes down may be up again.
 const RESTART_SECONDS: u64 = 5;
 
+/// Seconds after which an issuer that could not be reached is asked again.
+const ISSUER_SECONDS: u64 = 30;
+
 impl From<AgentError> for Problem {
     fn from(error: AgentError) -> Self {
         match error {
@@ -296,6 +301,9 @@ impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::Store(error) => error.into(),
+            AccessError::Oidc(OidcError::Unreachable) => {
+                Self::new(Code::IssuerUnavailable, error.to_string()).retry_after(ISSUER_SECONDS)
+            }
             refusal => Self::new(Code::Unauthorized, refusal.to_string()),
         }
     }

@@ -9,7 +9,8 @@ use subtle::ConstantTimeEq;
 
 use super::caller::KeyHolder;
 use super::credentials::Credentials;
-use super::{Caller, Token, TokenError, TokenKind};
+use super::oidc::{MAX_TOKEN_BYTES, Vouched};
+use super::{Caller, Issuer, OidcError, Token, TokenError, TokenKind};
 use crate::clock::now_ms;
 use crate::tasks::Tasks;
 
@@ -25,6 +26,9 @@ pub enum AccessError {
     /// It is nobody's, or not any more.
     #[error("the token is not valid")]
     Unknown,
+    /// An issuer's token is not good, or the issuer's keys are not known.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
     /// The API key's time is over.
     #[error("the API key has expired")]
     Expired,
@@ -39,15 +43,22 @@ pub struct Access {
     store: Store,
     tasks: Tasks,
     credentials: Credentials,
+    issuer: Option<Arc<Issuer>>,
     /// The keys whose use is being written down.
     noting: Arc<Mutex<HashSet<KeyId>>>,
 }
 
 impl Access {
-    /// Access to what this store keeps.
+    /// Access to what this store keeps, for local users and their keys.
     #[must_use]
     pub fn new(store: Store, tasks: Tasks) -> Self {
-        Self { store, tasks, credentials: Credentials::default(), noting: Arc::default() }
+        Self { store, tasks, credentials: Credentials::default(), issuer: None, noting: Arc::default() }
+    }
+
+    /// The same, for those too for whom this issuer vouches.
+    #[must_use]
+    pub fn with_issuer(self, issuer: Issuer) -> Self {
+        Self { issuer: Some(Arc::new(issuer)), ..self }
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -64,7 +75,13 @@ impl Access {
     ///
     /// # Errors
     /// When it is no token, nobody's, or expired.
-    pub fn authenticate(&self, shown: &str) -> Result<Caller, AccessError> {
+    pub async fn authenticate(&self, shown: &str) -> Result<Caller, AccessError> {
+        if let Some(issuer) = &self.issuer
+            && is_issuers(shown)
+        {
+            let Vouched { user, ends_at } = issuer.vouch(shown).await?;
+            return Ok(Caller::Vouched { user, ends_at });
+        }
         let token = Token::parse(shown)?;
         match token.kind() {
             TokenKind::User => self.user(&token.hash()),
@@ -77,8 +94,12 @@ impl Access {
     /// # Errors
     /// When the store cannot be read.
     pub fn is_still(&self, caller: &Caller) -> Result<bool, AccessError> {
-        let (Some(hash), kind) = (caller.token_hash(), caller.key()) else { return Ok(false) };
-        let found = if kind.is_some() { self.key(hash) } else { self.user(hash) };
+        let found = match (caller.ends_at(), caller.token_hash()) {
+            (Some(end), _) if end <= now_ms() => Err(AccessError::Expired),
+            (_, Some(hash)) if caller.key().is_some() => self.key(hash),
+            (_, Some(hash)) => self.user(hash),
+            (_, None) => return Ok(matches!(caller, Caller::Vouched { .. })),
+        };
         match found {
             Ok(_) => Ok(true),
             Err(error @ AccessError::Store(_)) => Err(error),
@@ -119,6 +140,11 @@ impl Access {
             noting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         });
     }
+}
+
+/// Whether it has the form of an issuer's token: three parts with dots between, which none of ours has.
+fn is_issuers(shown: &str) -> bool {
+    shown.len() <= MAX_TOKEN_BYTES && shown.split('.').count() == 3
 }
 
 /// Compares in a time that says nothing of where the two differ.

@@ -14,6 +14,13 @@ const PSEUDONYM_DIGITS: usize = 16;
 pub enum Caller {
     /// A user, by a user token.
     User(User),
+    /// A user for whom an OpenID Connect issuer vouches, by a token of the issuer's.
+    Vouched {
+        /// The user, as the token describes them.
+        user: User,
+        /// When the token ends, in milliseconds since the Unix epoch.
+        ends_at: i64,
+    },
     /// An agent's API key.
     Key(KeyHolder),
 }
@@ -55,10 +62,10 @@ impl Caller {
     /// [`Denied::Forbidden`].
     pub fn pass(&self, rule: Rule) -> Result<(), Denied> {
         match (rule, self) {
-            (Rule::Auditor, Self::User(_)) if !self.may_audit() => {
+            (Rule::Auditor, Self::User(_) | Self::Vouched { .. }) if !self.may_audit() => {
                 Err(Denied::Forbidden("only auditors and administrators may see this"))
             }
-            (Rule::Open, _) | (_, Self::User(_)) => Ok(()),
+            (Rule::Open, _) | (_, Self::User(_) | Self::Vouched { .. }) => Ok(()),
             (Rule::User | Rule::Auditor | Rule::Owner, Self::Key(_)) => {
                 Err(Denied::Forbidden("this takes a user's token, not an API key"))
             }
@@ -76,7 +83,7 @@ impl Caller {
     /// one agent and learns of no other whether it exists.
     pub fn reach(&self, agent: Option<Agent>) -> Result<Agent, Denied> {
         let denied = match self {
-            Self::User(_) => Denied::Unseen,
+            Self::User(_) | Self::Vouched { .. } => Denied::Unseen,
             Self::Key(_) => Denied::Forbidden("the API key is another agent's"),
         };
         agent.filter(|agent| self.reaches(agent)).ok_or(denied)
@@ -86,7 +93,7 @@ impl Caller {
     #[must_use]
     pub fn reaches(&self, agent: &Agent) -> bool {
         match self {
-            Self::User(user) => user.id == agent.owner,
+            Self::User(user) | Self::Vouched { user, .. } => user.id == agent.owner,
             Self::Key(key) => key.agent == agent.id,
         }
     }
@@ -95,7 +102,7 @@ impl Caller {
     #[must_use]
     pub fn only_agent(&self) -> Option<AgentId> {
         match self {
-            Self::User(_) => None,
+            Self::User(_) | Self::Vouched { .. } => None,
             Self::Key(key) => Some(key.agent),
         }
     }
@@ -104,7 +111,7 @@ impl Caller {
     #[must_use]
     pub fn user(&self) -> &UserId {
         match self {
-            Self::User(user) => &user.id,
+            Self::User(user) | Self::Vouched { user, .. } => &user.id,
             Self::Key(key) => &key.owner,
         }
     }
@@ -114,7 +121,7 @@ impl Caller {
     #[must_use]
     pub fn owns(&self, agent: &Agent) -> bool {
         match self {
-            Self::User(user) => user.id == agent.owner,
+            Self::User(user) | Self::Vouched { user, .. } => user.id == agent.owner,
             Self::Key(_) => false,
         }
     }
@@ -123,7 +130,7 @@ impl Caller {
     #[must_use]
     pub fn may_audit(&self) -> bool {
         match self {
-            Self::User(user) => matches!(user.role, UserRole::Auditor | UserRole::Admin),
+            Self::User(user) | Self::Vouched { user, .. } => matches!(user.role, UserRole::Auditor | UserRole::Admin),
             Self::Key(_) => false,
         }
     }
@@ -132,7 +139,7 @@ impl Caller {
     #[must_use]
     pub fn key(&self) -> Option<KeyId> {
         match self {
-            Self::User(_) => None,
+            Self::User(_) | Self::Vouched { .. } => None,
             Self::Key(key) => Some(key.key),
         }
     }
@@ -140,7 +147,7 @@ impl Caller {
     /// The SHA-256 of the token that was shown; none where it was none of ours.
     pub(super) fn token_hash(&self) -> Option<&Hash> {
         match self {
-            Self::User(user) => user.token_hash.as_ref(),
+            Self::User(user) | Self::Vouched { user, .. } => user.token_hash.as_ref(),
             Self::Key(key) => Some(&key.token_hash),
         }
     }
@@ -150,6 +157,7 @@ impl Caller {
     pub fn ends_at(&self) -> Option<i64> {
         match self {
             Self::User(_) => None,
+            Self::Vouched { ends_at, .. } => Some(*ends_at),
             Self::Key(key) => key.expires_at,
         }
     }
@@ -158,7 +166,7 @@ impl Caller {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::User(_) => "user",
+            Self::User(_) | Self::Vouched { .. } => "user",
             Self::Key(_) => "key",
         }
     }
@@ -171,7 +179,7 @@ impl Caller {
         bytes.extend_from_slice(self.kind().as_bytes());
         bytes.push(0);
         match self {
-            Self::User(user) => bytes.extend_from_slice(user.id.as_str().as_bytes()),
+            Self::User(user) | Self::Vouched { user, .. } => bytes.extend_from_slice(user.id.as_str().as_bytes()),
             Self::Key(key) => bytes.extend_from_slice(key.key.to_string().as_bytes()),
         }
         Hash::of(&bytes).to_string().chars().take(PSEUDONYM_DIGITS).collect()

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gavel_store::{AgentId, KeyId, UserId};
+use gavel_store::{KeyId, UserId};
 use tokio_util::sync::CancellationToken;
 
 use super::Caller;
@@ -24,7 +24,7 @@ struct Held {
 
 struct Holder {
     user: UserId,
-    key: Option<(KeyId, AgentId)>,
+    key: Option<KeyId>,
     ended: CancellationToken,
 }
 
@@ -40,8 +40,7 @@ impl Credentials {
     #[must_use]
     pub fn hold(&self, caller: &Caller) -> Stay {
         let ended = CancellationToken::new();
-        let holder =
-            Holder { user: caller.user().clone(), key: caller.key().zip(caller.only_agent()), ended: ended.clone() };
+        let holder = Holder { user: caller.user().clone(), key: caller.key(), ended: ended.clone() };
         let number = self.with(|held| {
             let number = held.next;
             held.next += 1;
@@ -53,12 +52,7 @@ impl Credentials {
 
     /// Ends the stay of whoever came in with this key.
     pub fn end_key(&self, id: KeyId) {
-        self.end(|holder| holder.key.is_some_and(|(key, _)| key == id));
-    }
-
-    /// Ends the stay of whoever came in with a key of this agent.
-    pub fn end_keys_of(&self, agent: AgentId) {
-        self.end(|holder| holder.key.is_some_and(|(_, of)| of == agent));
+        self.end(|holder| holder.key == Some(id));
     }
 
     /// Ends the stay of whoever came in with this user's token.
@@ -101,7 +95,7 @@ impl Drop for Stay {
 #[cfg(test)]
 mod tests {
     use gavel_log::Hash;
-    use gavel_store::{ApiKey, User, UserRole};
+    use gavel_store::{AgentId, ApiKey, User, UserRole};
 
     use super::super::caller::KeyHolder;
     use super::*;
@@ -140,10 +134,8 @@ mod tests {
         let ended = || stays.each_ref().map(|stay| stay.ended().is_cancelled());
         credentials.end_key(first);
         assert_eq!(ended(), [false, true, false, false, false]);
-        credentials.end_keys_of(agent);
-        assert_eq!(ended(), [false, true, true, false, false]);
         credentials.end_token_of(&"alice".parse().unwrap());
-        assert_eq!(ended(), [true, true, true, false, false]);
+        assert_eq!(ended(), [true, true, false, false, false]);
         credentials.end_user(&"alice".parse().unwrap());
         assert_eq!(ended(), [true, true, true, true, false]);
     }

@@ -5,6 +5,7 @@ mod bootstrap;
 mod caller;
 mod credentials;
 mod keys;
+mod oidc;
 mod rules;
 mod scope;
 mod token;
@@ -15,6 +16,7 @@ pub use bootstrap::{BootstrapError, FirstUser, admin_token_file, ensure_first_us
 pub use caller::{Caller, Denied, KeyHolder};
 pub use credentials::{Credentials, Stay};
 pub use keys::{KeyError, NewKey, NewKeyFault};
+pub use oidc::{FetchError, Issuer, OidcError};
 pub use rules::{Rule, routes, rule_for};
 pub use scope::Scope;
 pub use token::{Token, TokenError, TokenKind};

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use gavel_log::record::MAX_POLICIES;
+use url::{Host, Url};
 
-use super::{BindingSpec, Config, FilesConfig, tiers};
+use super::{BindingSpec, Config, FilesConfig, OidcConfig, tiers};
 
 /// No deadline is longer: what waits longer has failed.
 const MAX_WAIT_MS: u64 = 3_600_000;
@@ -46,6 +47,9 @@ impl Config {
         }
         bindings("governance.default_policies", &self.governance.default_policies)?;
         bindings("governance.mandatory_policies", &self.governance.mandatory_policies)?;
+        if let Some(oidc) = &self.auth.oidc {
+            oidc.check()?;
+        }
         if let Some(origin) = &self.log.origin {
             gavel_log::Origin::parse(origin)
                 .map_err(|error| OutOfBounds { key: "log.origin".to_owned(), detail: error.to_string() })?;
@@ -67,6 +71,41 @@ impl FilesConfig {
     }
 }
 
+impl OidcConfig {
+    fn check(&self) -> Result<(), OutOfBounds> {
+        let fault =
+            |key: &str, detail: &str| OutOfBounds { key: format!("auth.oidc.{key}"), detail: detail.to_owned() };
+        let insecure = "must be an https URL, or an http one on this machine";
+        if !self.issuer.parse().is_ok_and(|issuer| is_secure(&issuer)) {
+            return Err(fault("issuer", insecure));
+        }
+        if self.audience.is_empty() {
+            return Err(fault("audience", "must name an audience"));
+        }
+        if self.jwks_url.as_ref().is_some_and(|url| !is_secure(url)) {
+            return Err(fault("jwks_url", insecure));
+        }
+        match &self.admin_claim {
+            Some(admin) if admin.claim.is_empty() || admin.value.is_empty() => {
+                Err(fault("admin_claim", "must name a claim and its value"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether nobody on the way can change what is fetched: TLS, or no way at all.
+#[must_use]
+pub fn is_secure(url: &Url) -> bool {
+    let here = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && here)
+}
+
 pub(super) fn within(key: &str, value: u64, range: RangeInclusive<u64>) -> Result<(), OutOfBounds> {
     if range.contains(&value) {
         return Ok(());
@@ -84,5 +123,26 @@ fn bindings(key: &str, bindings: &[BindingSpec]) -> Result<(), OutOfBounds> {
     match bindings.iter().find(|binding| !seen.insert(binding.policy.as_str())) {
         Some(twice) => Err(problem(format!("{} is named twice", twice.policy))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_over_tls_or_from_this_machine() {
+        for (url, secure) in [
+            ("https://id.example/keys", true),
+            ("http://127.0.0.1:9/keys", true),
+            ("http://[::1]/keys", true),
+            ("http://localhost/keys", true),
+            ("http://id.example/keys", false),
+            ("http://localhost.id.example/keys", false),
+            ("http://10.0.0.1/keys", false),
+            ("file:///etc/keys", false),
+        ] {
+            assert_eq!(is_secure(&url.parse().unwrap()), secure, "{url}");
+        }
     }
 }

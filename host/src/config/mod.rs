@@ -1,5 +1,6 @@
 //! The configuration: what may be set, its defaults and its bounds. [`load`] reads it.
 
+mod auth;
 mod binding;
 mod check;
 mod load;
@@ -13,7 +14,9 @@ use std::path::PathBuf;
 use gavel_log::record::Mode;
 use serde::{Deserialize, Serialize};
 
+pub use auth::{AdminClaim, AuthConfig, OidcConfig};
 pub use binding::{BindingSpec, ReleaseSpec};
+pub use check::is_secure;
 pub use load::{ConfigError, Overrides, load};
 pub use providers::ProviderConfig;
 pub use tiers::{FREE, Tier};
@@ -41,6 +44,8 @@ pub struct Config {
     /// What the tiers allow, by name.
     #[serde(deserialize_with = "tiers::with_free")]
     pub tiers: BTreeMap<String, Tier>,
+    /// Who is let in besides local users.
+    pub auth: AuthConfig,
     /// Modes and bindings.
     pub governance: Governance,
     /// What is kept of texts.
@@ -236,6 +241,7 @@ impl Default for Config {
             log: LogConfig::default(),
             limits: Limits::default(),
             tiers: tiers::default(),
+            auth: AuthConfig::default(),
             governance: Governance::default(),
             privacy: Privacy::default(),
             store: StoreConfig::default(),

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use crate::admin_socket::{self, Operator, SOCKET_NAME};
 use crate::agent::{AgentParts, Agents, Conversations, OpenTurns};
 use crate::api::{self, App};
-use crate::auth::{Access, BootstrapError, FirstUser, ensure_first_user};
+use crate::auth::{Access, BootstrapError, FetchError, FirstUser, Issuer, ensure_first_user};
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::files::{Files, ObjectsError};
@@ -74,6 +74,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("{0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    /// No issuer can be asked for its keys.
+    #[error("auth.oidc: {0}")]
+    Issuer(#[from] FetchError),
     /// There is nothing to open.
     #[error("{} holds no installation: `gavel serve` makes one", .0.display())]
     NoInstallation(PathBuf),
@@ -162,7 +165,7 @@ impl Server {
             files,
             quotas,
             strangers: Arc::<Strangers>::default(),
-            access: Access::new(store.clone(), tasks.clone()),
+            access: access(&config, &store, &tasks)?,
             verdicts: Verdicts::new(store.clone(), &tasks),
             config,
             plugins: plugins.clone(),
@@ -253,6 +256,14 @@ async fn open_store(
     let options = StoreOptions { cache_bytes: config.store.cache_mib << 20, observer, ..StoreOptions::default() };
     let path = data.path().to_owned();
     Ok(tokio::task::spawn_blocking(move || Store::open(&path, signer, options)).await??)
+}
+
+fn access(config: &Config, store: &Store, tasks: &Tasks) -> Result<Access, StartError> {
+    let access = Access::new(store.clone(), tasks.clone());
+    Ok(match &config.auth.oidc {
+        Some(oidc) => access.with_issuer(Issuer::new(oidc, tasks)?),
+        None => access,
+    })
 }
 
 async fn close_store(store: Store) {
