@@ -39,6 +39,12 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
 }
 
 #[test]
+fn the_document_that_is_checked_in_is_the_one_that_is_served() {
+    let checked_in = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json"));
+    assert!(checked_in.unwrap() == text(), "renew it: cargo run -- openapi > docs/openapi.json");
+}
+
+#[test]
 fn every_route_is_an_operation_and_every_operation_a_route() {
     let document = document();
     let ruled: BTreeSet<_> = routes().map(|(method, route, _)| format!("{method} {}", documented(route))).collect();
