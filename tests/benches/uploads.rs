@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use axum::body::Bytes;
 use futures_util::stream;
-use gavel_tests::{Agent, Form, GavelServer, Setup, Upstream, User};
+use gavel_tests::{Agent, Form, GavelServer, Memory, Setup, Upstream, User};
 use serde_json::json;
 
 /// MiB of the file.
@@ -70,21 +70,4 @@ async fn download(alice: &User, agent: &Agent, file: &str, size: usize) {
         read += chunk.len();
     }
     assert_eq!(read, size << 20);
-}
-
-/// A process's memory in KiB, as the kernel counts it.
-struct Memory {
-    now: u64,
-    most: u64,
-}
-
-impl Memory {
-    fn of(pid: u32) -> Self {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the kernel tells");
-        let line = |name: &str| {
-            let value = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line of the kernel's");
-            value.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
-        };
-        Self { now: line("VmRSS:"), most: line("VmHWM:") }
-    }
 }
