@@ -190,3 +190,17 @@ async fn what_is_no_question_is_refused() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_deleted_agents_verdicts_stay_for_auditors() {
+    let (_server, _upstream, alice) = gavel().await;
+    let agent = strict(&alice).await;
+    let blocked = alice.chat(&agent).await.say(&format!("My card is {CARD}")).await;
+    blocked.ended("blocked");
+    assert_eq!(alice.delete(&agent.path("")).await.status, 204);
+
+    alice.get(&agent.path("/verdicts")).await.refused(404, "not_found");
+    let found = verdicts(&alice, "/v1/verdicts?rule=card").await;
+    assert_eq!(hashes(&found), [&blocked.input["leaf_hash"]]);
+    assert_eq!(found[0]["agent_id"], agent.id.as_str());
+}
