@@ -9,12 +9,12 @@ use axum::response::IntoResponse;
 use gavel_log::record::Mode;
 use gavel_store::{Agent, AgentId, AgentState, CheckpointId, SessionId, Started};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::App;
 use super::body::Json;
 use super::checkpoints::CheckpointView;
-use super::cursor;
+use super::cursor::{self, PageParams};
 use super::guard::{TheAgent, TheCaller};
 use super::idempotency::TheSeed;
 use super::params::Params;
@@ -105,18 +105,6 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, location, Answer(AgentView::from(agent))))
 }
 
-/// What a list of agents takes.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
-    /// Most elements of the page; 50 without it.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<usize>,
-    /// The page before this one's `next_cursor`.
-    cursor: Option<String>,
-}
-
 /// A page of agents.
 #[derive(Serialize, ToSchema)]
 #[schema(examples(json!({
@@ -141,16 +129,16 @@ pub(super) struct AgentList {
     path = "/v1/agents",
     tag = "Agents",
     operation_id = "list_agents",
-    params(ListParams),
+    params(PageParams),
     responses((status = 200, description = "A page of agents.", body = AgentList)),
 )]
 pub(super) async fn list(
     State(app): State<App>,
     TheCaller(caller): TheCaller,
-    Params(params): Params<ListParams>,
+    Params(params): Params<PageParams>,
 ) -> Result<Answer<AgentList>, Problem> {
-    let limit = cursor::limit(params.limit)?;
-    let after = cursor::after::<AgentId>(params.cursor.as_deref())?;
+    let limit = params.limit()?;
+    let after = params.after::<AgentId>()?;
     let agents = app.agents.list(caller.user(), after.as_ref(), limit + 1)?;
     let (agents, next_cursor) = cursor::page(agents, limit, |agent| agent.id);
     Ok(Answer(AgentList { agents: agents.into_iter().map(AgentView::from).collect(), next_cursor }))

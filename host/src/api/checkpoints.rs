@@ -6,11 +6,11 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
 use gavel_store::{AgentId, CheckpointId, CheckpointKind, SessionCheckpoint, SessionId};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::App;
 use super::body::Json;
-use super::cursor;
+use super::cursor::{self, PageParams};
 use super::guard::TheAgent;
 use super::idempotency::TheSeed;
 use super::params::Params;
@@ -53,18 +53,6 @@ impl From<SessionCheckpoint> for CheckpointView {
     }
 }
 
-/// What a list of checkpoints takes.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
-    /// Most elements of the page; 50 without it.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<usize>,
-    /// The page before this one's `next_cursor`.
-    cursor: Option<String>,
-}
-
 /// A page of checkpoints, oldest first.
 #[derive(Serialize, ToSchema)]
 #[schema(examples(json!({
@@ -88,16 +76,16 @@ pub(super) struct CheckpointList {
     path = "/v1/agents/{id}/checkpoints",
     tag = "Checkpoints",
     operation_id = "list_checkpoints",
-    params(("id" = schema::AgentId, Path, description = "The agent's id."), ListParams),
+    params(("id" = schema::AgentId, Path, description = "The agent's id."), PageParams),
     responses((status = 200, description = "A page of checkpoints.", body = CheckpointList)),
 )]
 pub(super) async fn list(
     State(app): State<App>,
     TheAgent(agent): TheAgent,
-    Params(params): Params<ListParams>,
+    Params(params): Params<PageParams>,
 ) -> Result<Answer<CheckpointList>, Problem> {
-    let limit = cursor::limit(params.limit)?;
-    let after = cursor::after::<CheckpointId>(params.cursor.as_deref())?;
+    let limit = params.limit()?;
+    let after = params.after::<CheckpointId>()?;
     let checkpoints = app.agents.checkpoints(&agent.id, after.as_ref(), limit + 1)?;
     let (checkpoints, next_cursor) = cursor::page(checkpoints, limit, |checkpoint| checkpoint.id);
     Ok(Answer(CheckpointList { checkpoints: checkpoints.into_iter().map(CheckpointView::from).collect(), next_cursor }))

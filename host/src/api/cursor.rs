@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::problem::Problem;
 use crate::agent::FieldError;
@@ -13,6 +15,30 @@ use crate::agent::FieldError;
 const MAX_LIMIT: usize = 200;
 /// Elements of a page that says nothing.
 const DEFAULT_LIMIT: usize = 50;
+
+/// What a list without filters takes.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageParams {
+    /// Most elements of the page; 50 without it.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<usize>,
+    /// The page before this one's `next_cursor`.
+    cursor: Option<String>,
+}
+
+impl PageParams {
+    /// The size of the page asked for.
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        limit(self.limit)
+    }
+
+    /// The element behind which the page begins.
+    pub(super) fn after<T: FromStr>(&self) -> Result<Option<T>, Problem> {
+        after(self.cursor.as_deref())
+    }
+}
 
 /// The size of the page asked for.
 pub(super) fn limit(asked: Option<usize>) -> Result<usize, Problem> {

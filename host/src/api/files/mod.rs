@@ -9,14 +9,14 @@ use axum::Json as Answer;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use gavel_store::{FileId, StoredFile};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 pub(super) use download::{__path_show, show};
 pub(super) use upload::{__path_create, create};
 
 use super::App;
-use super::cursor;
+use super::cursor::{self, PageParams};
 use super::guard::TheAgent;
 use super::params::Params;
 use super::problem::Problem;
@@ -52,18 +52,6 @@ impl From<StoredFile> for FileView {
     }
 }
 
-/// What a list of files takes.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
-    /// Most elements of the page; 50 without it.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<usize>,
-    /// The page before this one's `next_cursor`.
-    cursor: Option<String>,
-}
-
 /// A page of files, oldest first.
 #[derive(Serialize, ToSchema)]
 #[schema(examples(json!({
@@ -87,16 +75,16 @@ pub(super) struct FileList {
     path = "/v1/agents/{id}/files",
     tag = "Files",
     operation_id = "list_files",
-    params(("id" = schema::AgentId, Path, description = "The agent's id."), ListParams),
+    params(("id" = schema::AgentId, Path, description = "The agent's id."), PageParams),
     responses((status = 200, description = "A page of files.", body = FileList)),
 )]
 pub(super) async fn list(
     State(app): State<App>,
     TheAgent(agent): TheAgent,
-    Params(params): Params<ListParams>,
+    Params(params): Params<PageParams>,
 ) -> Result<Answer<FileList>, Problem> {
-    let limit = cursor::limit(params.limit)?;
-    let after = cursor::after::<FileId>(params.cursor.as_deref())?;
+    let limit = params.limit()?;
+    let after = params.after::<FileId>()?;
     let files = app.files.list(&agent.id, after.as_ref(), limit + 1)?;
     let (files, next_cursor) = cursor::page(files, limit, |file| file.id);
     Ok(Answer(FileList { files: files.into_iter().map(FileView::from).collect(), next_cursor }))

@@ -65,7 +65,7 @@ enum Found {
     Leaf(u64),
     /// There is no more.
     Nothing,
-    /// There may be more below this leaf, but enough was read for now.
+    /// There may be more below this leaf, but one step has read enough.
     Pause(u64),
 }
 
