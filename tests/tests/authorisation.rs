@@ -18,6 +18,9 @@ enum May {
     Users,
     /// Auditors and administrators, with their tokens.
     Auditors,
+    /// Administrators, with their tokens.
+    #[allow(dead_code, reason = "the routes of plugins come next")]
+    Admins,
     /// The agent's owner, with the owner's token.
     Owner,
     /// The agent's owner, and the agent's keys with this scope.
@@ -154,6 +157,8 @@ fn expected(may: May, kind: Kind) -> Fate {
             | Kind::ExpiredKey
             | Kind::RevokedUser,
         ) => Unauthorized,
+        (May::Admins, Kind::Admin) => Allowed,
+        (May::Admins, _) => Forbidden,
         (_, Kind::Owner) if may != May::Auditors => Allowed,
         (May::Auditors, Kind::Auditor | Kind::Admin) => Allowed,
         (May::Auditors, _) => Forbidden,
@@ -269,13 +274,14 @@ impl Scene {
 
         let scope = match may {
             May::Keys(scope) | May::AnyKey(scope) | May::Model(scope) => scope,
-            May::Anyone | May::Users | May::Auditors | May::Owner => "chat",
+            May::Anyone | May::Users | May::Auditors | May::Admins | May::Owner => "chat",
         };
         let others: Vec<_> = Scope::ALL.iter().map(|other| other.as_str()).filter(|other| *other != scope).collect();
         assert_eq!(others.len() + 1, Scope::ALL.len(), "{scope} is no scope");
         // A route that no scope opens stays closed to a key with all of them.
         let all = [others.as_slice(), &[scope]].concat();
-        let held: &[&str] = if matches!(may, May::Owner | May::Users | May::Auditors) { &all } else { &[scope] };
+        let held: &[&str] =
+            if matches!(may, May::Owner | May::Users | May::Auditors | May::Admins) { &all } else { &[scope] };
         let (_, with_the_scope) = owner.gives_key(&agent, held).await;
         let (_, with_all_others) = owner.gives_key(&agent, &others).await;
         Self { path: filled, with_the_scope, with_all_others }

@@ -65,8 +65,11 @@ impl Caller {
             (Rule::Auditor, Self::User(_) | Self::Vouched { .. }) if !self.may_audit() => {
                 Err(Denied::Forbidden("only auditors and administrators may see this"))
             }
+            (Rule::Admin, Self::User(_) | Self::Vouched { .. }) if !self.is_admin() => {
+                Err(Denied::Forbidden("only administrators may do this"))
+            }
             (Rule::Open, _) | (_, Self::User(_) | Self::Vouched { .. }) => Ok(()),
-            (Rule::User | Rule::Auditor | Rule::Owner, Self::Key(_)) => {
+            (Rule::User | Rule::Auditor | Rule::Admin | Rule::Owner, Self::Key(_)) => {
                 Err(Denied::Forbidden("this takes a user's token, not an API key"))
             }
             (Rule::Key(scope) | Rule::AnyKey(scope), Self::Key(key)) => {
@@ -131,6 +134,15 @@ impl Caller {
     pub fn may_audit(&self) -> bool {
         match self {
             Self::User(user) | Self::Vouched { user, .. } => matches!(user.role, UserRole::Auditor | UserRole::Admin),
+            Self::Key(_) => false,
+        }
+    }
+
+    /// Whether the caller decides for the whole installation.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        match self {
+            Self::User(user) | Self::Vouched { user, .. } => user.role == UserRole::Admin,
             Self::Key(_) => false,
         }
     }

@@ -15,6 +15,8 @@ pub enum Rule {
     User,
     /// A user who may see every agent's verdicts: an auditor or an administrator.
     Auditor,
+    /// An administrator: what holds for the whole installation.
+    Admin,
     /// The user to whom the agent in the path belongs; to another user the agent does not exist. No API key.
     Owner,
     /// The agent's owner, or one of the agent's API keys with this scope.

@@ -11,7 +11,7 @@ use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, TableHandle, 
 use crate::error::StoreError;
 
 /// The version of all of this.
-pub(crate) const SCHEMA: u32 = 3;
+pub(crate) const SCHEMA: u32 = 4;
 const SCHEMA_KEY: &str = "schema";
 
 /// Under which [`VAULT_META`] says which master key wraps the data keys.

@@ -115,7 +115,7 @@ fn add_security(operation: &mut Operation, rule: Rule) {
             operation.security = Some(Vec::new());
             return;
         }
-        Rule::User | Rule::Auditor | Rule::Owner => Vec::new(),
+        Rule::User | Rule::Auditor | Rule::Admin | Rule::Owner => Vec::new(),
         Rule::Key(scope) | Rule::AnyKey(scope) => vec![scope_name(scope)],
     };
     operation.security = Some(vec![SecurityRequirement::new(BEARER, scopes)]);

@@ -195,7 +195,7 @@ fn a_file_of_another_schema_is_refused() {
     drop(database);
     let error = Store::open(dir.path(), signer(), StoreOptions::default()).unwrap_err();
     assert!(matches!(error, StoreError::Schema { found: Some(1), known: 3 }));
-    assert_eq!(error.to_string(), "the database has schema 1, but this version of Gavel knows schema 3 only");
+    assert_eq!(error.to_string(), "the database has schema 1, but this version of Gavel knows schema 4 only");
 }
 
 #[test]
