@@ -1,6 +1,7 @@
 //! An agent's policies, bound and ready to be asked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gavel_log::Hash;
 use gavel_log::judged::Stage;
@@ -44,6 +45,8 @@ pub struct BoundSet {
     pub bindings: Vec<Arc<BoundBinding>>,
     /// Of everything that decides a verdict: components, configurations, enforcement, failure, stages.
     digest: Hash,
+    /// Whether the configurations of all of them are stored.
+    recorded: AtomicBool,
 }
 
 impl BoundSet {
@@ -56,7 +59,17 @@ impl BoundSet {
             let rest = (binding.enforcement, binding.on_error, binding.mandatory, &binding.stages);
             described.extend_from_slice(format!("{rest:?};").as_bytes());
         }
-        Self { digest: Hash::of(&described), bindings }
+        Self { digest: Hash::of(&described), bindings, recorded: AtomicBool::new(false) }
+    }
+
+    /// Whether the configurations of all of them are stored, so that records may name them.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.recorded.load(Ordering::Acquire)
+    }
+
+    /// Notes that they are.
+    pub(crate) fn set_recorded(&self) {
+        self.recorded.store(true, Ordering::Release);
     }
 
     /// What a text was judged by in this mode. In transparent mode only mandatory bindings are obeyed, so what they let

@@ -53,7 +53,7 @@ impl Turns {
         caller: &CallerFacts,
         file: FileText<'_>,
     ) -> Result<Option<JudgedFile>, Refused> {
-        let set = self.plugins.bind_all(&self.options.mandatory, &agent.policies).await?;
+        let set = self.bound(agent).await?;
         let instances = u32::try_from(set.at(Stage::File).len()).unwrap_or(u32::MAX);
         if instances == 0 {
             return Ok(None);

@@ -13,6 +13,7 @@
 //! - However a turn ends, its last frame is its only `stream_end`.
 
 mod attachment;
+mod bindings;
 mod credential;
 mod declared;
 mod file;
@@ -298,7 +299,7 @@ impl Turns {
         }
         let provider =
             self.plugins.provider(&agent.provider).ok_or_else(|| Refused::NoProvider(agent.provider.clone()))?;
-        let set = self.plugins.bind_all(&self.options.mandatory, &agent.policies).await?;
+        let set = self.bound(agent).await?;
         attachment::check(&request.files, &set, agent.mode, self.options.unjudged)?;
         // Each policy has at most one instance at a time in a turn's two stages of text, and one for its thinking.
         let instances = u32::try_from(set.bindings.len() * 2).unwrap_or(u32::MAX);

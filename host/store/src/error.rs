@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use gavel_log::Hash;
+
 use crate::api_key::MAX_API_KEYS;
 use crate::id::{AgentId, CheckpointId, FileId, KeyId, MessageId, SessionId, UserId};
 use crate::usage::Metered;
@@ -125,6 +127,9 @@ pub enum StoreError {
     /// The agent has as many API keys as one may have.
     #[error("an agent has at most {MAX_API_KEYS} API keys")]
     TooManyApiKeys,
+    /// A configuration is not the one with this digest.
+    #[error("the configuration is not the one with the digest {}", .0.tagged())]
+    WrongConfig(Hash),
     /// A value is larger than the store takes.
     #[error("{what} has {size}, more than the {limit} allowed")]
     TooLarge {

@@ -8,6 +8,7 @@
 
 mod agent;
 mod api_key;
+mod config;
 mod disk;
 mod erasure;
 mod error;
@@ -40,6 +41,7 @@ pub use agent::{
     Started,
 };
 pub use api_key::{ApiKey, MAX_API_KEYS};
+pub use config::MAX_CONFIG_BYTES;
 pub use disk::{FILE_NAME, JOURNAL_NAME};
 pub use erasure::Erasure;
 pub use error::{Missing, StoreError};

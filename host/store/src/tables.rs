@@ -109,6 +109,8 @@ tables! {
     /// Agent and session whose cleared rows are still to be removed; without a session, an agent that is deleted and of
     /// which all is still to be removed.
     ERASURES erasures: (u128, u128) => () = "erasures";
+    /// A configuration's SHA-256 → its canonical JSON, as [`crate::config`] writes it.
+    CONFIGS configs: &'static [u8; 32] => &'static [u8] = "configs";
     /// Leaf hash → index.
     LEAF_INDEX leaf_index: &'static [u8; 32] => u64 = "leaf_index";
     /// Index → `Leaf`. The last leaf of each commit holds the log's signed checkpoint after it.

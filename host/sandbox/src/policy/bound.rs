@@ -87,6 +87,12 @@ impl BoundPolicy {
         &self.component
     }
 
+    /// The configuration's canonical JSON, of which [`config_digest`](Self::config_digest) is the digest.
+    #[must_use]
+    pub fn config_json(&self) -> &str {
+        &self.config_json
+    }
+
     /// Whether evaluations start from a snapshot.
     #[must_use]
     pub fn has_snapshot(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod agents;
 mod api_keys;
+mod configs;
 mod files;
 mod log;
 mod master_key;

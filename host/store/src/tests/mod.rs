@@ -2,6 +2,7 @@
 
 mod agents;
 mod checkpoints;
+mod configs;
 mod crash;
 mod erasure;
 mod files;

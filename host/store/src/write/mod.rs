@@ -8,6 +8,7 @@ mod agents;
 mod api_keys;
 mod batch;
 mod checkpoints;
+mod configs;
 mod erasure;
 mod files;
 mod job;
