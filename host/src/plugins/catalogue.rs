@@ -101,8 +101,13 @@ impl Catalogue {
         found.cloned()
     }
 
+    /// The newest version of each policy.
+    pub(super) fn newest_policies(&self) -> impl Iterator<Item = &Arc<PolicyComponent>> {
+        self.policies.values().filter_map(|versions| versions.last())
+    }
+
     pub(super) fn status(&self) -> Vec<PluginStatus> {
-        let policies = self.policies.values().filter_map(|versions| versions.last()).map(|policy| PluginStatus {
+        let policies = self.newest_policies().map(|policy| PluginStatus {
             name: policy.manifest.name.clone(),
             kind: "policy",
             version: policy.manifest.version.clone(),

@@ -3,26 +3,29 @@
 //! A plugin is bytes, known by name, version and the SHA-256 digest of its bytes. Installing makes a version visible
 //! by one swap; what a turn has taken stays its own until the turn ends.
 
+mod archive;
+mod binding;
 mod bound;
 mod bundled;
 mod catalogue;
+mod components;
+mod error;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use gavel_log::Hash;
-use gavel_log::judged::Stage;
-use gavel_log::record::MAX_POLICIES;
-use gavel_sandbox::ConfigFault;
-use gavel_sandbox::policy::{self, BoundPolicy, PolicyComponent, PolicyLimits, PolicyRuntime};
-use gavel_sandbox::provider::{self, ProviderLimits, ProviderRuntime};
-use gavel_store::Binding;
+use gavel_sandbox::policy::{BoundPolicy, PolicyComponent, PolicyLimits, PolicyRuntime};
+use gavel_sandbox::provider::{ProviderLimits, ProviderRuntime};
 use lru::LruCache;
 use serde::Serialize;
 
+pub use archive::{Archive, ArchiveError};
 pub use bound::{BoundBinding, BoundSet};
 use catalogue::Catalogue;
 pub use catalogue::Provider;
+use components::Components;
+pub use error::PluginError;
 
 use crate::config::Config;
 
@@ -30,69 +33,6 @@ use crate::config::Config;
 const BOUND_POLICIES: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// Sets of bindings that are kept for the next turn.
 const BOUND_SETS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
-
-/// Why plugins could not be loaded or bound.
-#[derive(Debug, thiserror::Error)]
-pub enum PluginError {
-    /// The engine cannot run on this machine with these limits.
-    #[error("the sandbox cannot be made: {0}")]
-    Engine(String),
-    /// A component is no policy.
-    #[error("the policy {name}: {source}")]
-    Policy {
-        /// Its name, where known.
-        name: String,
-        /// What is wrong.
-        source: policy::LoadError,
-    },
-    /// A component is no provider.
-    #[error("the provider {name}: {source}")]
-    Provider {
-        /// Its name, where known.
-        name: String,
-        /// What is wrong.
-        source: provider::LoadError,
-    },
-    /// A configured provider cannot be bound.
-    #[error("the provider {name} of the configuration: {detail}")]
-    ProviderConfig {
-        /// The configured name.
-        name: String,
-        /// What is wrong.
-        detail: String,
-    },
-    /// A binding names a policy that is not installed.
-    #[error("there is no policy {policy}")]
-    UnknownPolicy {
-        /// Its place in the list.
-        index: usize,
-        /// As the binding names it.
-        policy: String,
-    },
-    /// A binding's configuration does not satisfy the policy's schema.
-    #[error("the configuration of {policy} does not satisfy its schema")]
-    Schema {
-        /// Its place in the list.
-        index: usize,
-        /// The policy.
-        policy: String,
-        /// Where and what.
-        faults: Vec<ConfigFault>,
-    },
-    /// A policy refused its configuration, or cannot judge a stage that the binding names.
-    #[error("{policy}: {detail}")]
-    Refused {
-        /// Its place in the list.
-        index: usize,
-        /// The policy.
-        policy: String,
-        /// Why.
-        detail: String,
-    },
-    /// More bindings than a record can name.
-    #[error("an agent has at most {MAX_POLICIES} policies")]
-    TooMany,
-}
 
 /// An installed plugin, as a list of them shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -116,6 +56,7 @@ pub struct Plugins {
     /// Runs providers.
     pub providers: ProviderRuntime,
     catalogue: RwLock<Arc<Catalogue>>,
+    components: Components,
     bound: Mutex<LruCache<(Hash, Hash), Arc<BoundPolicy>>>,
     sets: Mutex<LruCache<(u64, Hash), Arc<BoundSet>>>,
     /// Held while a policy is bound, which costs half a second of compiling: two turns must not pay for the same.
@@ -135,8 +76,14 @@ impl Plugins {
             .map_err(|error| engine(&format!("{error:#}")))?;
         let providers = ProviderRuntime::new(&provider_limits(config), Some(cache().map_err(|error| engine(&error))?))
             .map_err(|error| engine(&error))?;
+        let components = Components::new(Archive::open(&config.data_dir)?, Arc::clone(&policies));
+        for plugin in bundled::POLICIES.iter().chain(&bundled::PROVIDERS) {
+            components.keep(plugin.bytes).await?;
+        }
         let catalogue = Catalogue::bundled(&policies, &providers, &config.providers).await?;
+        catalogue.newest_policies().for_each(|policy| components.insert(Arc::clone(policy)));
         Ok(Self {
+            components,
             policies,
             providers,
             catalogue: RwLock::new(Arc::new(catalogue)),
@@ -154,13 +101,23 @@ impl Plugins {
     pub async fn install_policy(&self, bytes: Arc<[u8]>) -> Result<Hash, PluginError> {
         let component = self
             .policies
-            .load(bytes)
+            .load(Arc::clone(&bytes))
             .await
             .map_err(|source| PluginError::Policy { name: "to be installed".into(), source })?;
-        let digest = component.digest;
+        let digest = self.components.keep(bytes).await?;
+        self.components.insert(Arc::clone(&component));
         let mut catalogue = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
         *catalogue = Arc::new(catalogue.with_policy(component));
         Ok(digest)
+    }
+
+    /// The policy with this digest, whether or not it is listed: from memory, else from the archive of all that ever
+    /// served. Nothing becomes visible by it.
+    ///
+    /// # Errors
+    /// If nothing with this digest was ever kept, or it is no policy that this engine runs.
+    pub async fn component(&self, digest: &Hash) -> Result<Arc<PolicyComponent>, PluginError> {
+        self.components.policy(digest).await
     }
 
     /// Whether a policy is installed under this name, with or without version or digest.
@@ -187,86 +144,6 @@ impl Plugins {
         self.catalogue().status()
     }
 
-    /// An agent's own bindings, bound. Quick where the same were bound before.
-    ///
-    /// # Errors
-    /// Which binding cannot be bound, and why.
-    pub async fn bind(&self, own: &[Binding]) -> Result<Arc<BoundSet>, PluginError> {
-        self.bind_all(&[], own).await
-    }
-
-    /// The operator's mandatory bindings and an agent's own, bound in this order.
-    ///
-    /// # Errors
-    /// Which binding cannot be bound, and why.
-    pub async fn bind_all(&self, mandatory: &[Binding], own: &[Binding]) -> Result<Arc<BoundSet>, PluginError> {
-        if mandatory.len() + own.len() > MAX_POLICIES {
-            return Err(PluginError::TooMany);
-        }
-        let catalogue = self.catalogue();
-        let key = (catalogue.generation, bindings_digest(&(mandatory, own))?);
-        if let Some(set) = lock(&self.sets).get(&key) {
-            return Ok(Arc::clone(set));
-        }
-        let mut bound = Vec::with_capacity(mandatory.len() + own.len());
-        for (bindings, is_mandatory) in [(mandatory, true), (own, false)] {
-            for (index, binding) in bindings.iter().enumerate() {
-                let policy = self.bind_one(&catalogue, index, binding).await?;
-                bound.push(Arc::new(BoundBinding { mandatory: is_mandatory, ..policy }));
-            }
-        }
-        let set = Arc::new(BoundSet::new(bound));
-        lock(&self.sets).put(key, Arc::clone(&set));
-        Ok(set)
-    }
-
-    async fn bind_one(
-        &self,
-        catalogue: &Catalogue,
-        index: usize,
-        binding: &Binding,
-    ) -> Result<BoundBinding, PluginError> {
-        let component = catalogue
-            .policy(&binding.policy)
-            .ok_or_else(|| PluginError::UnknownPolicy { index, policy: binding.policy.clone() })?;
-        let stages = stages(&component, binding.stages.as_deref()).map_err(|detail| PluginError::Refused {
-            index,
-            policy: binding.policy.clone(),
-            detail,
-        })?;
-        let policy = self.bound_policy(&component, &binding.config).await.map_err(|error| match error {
-            policy::BindError::Schema(faults) => PluginError::Schema { index, policy: binding.policy.clone(), faults },
-            other => PluginError::Refused { index, policy: binding.policy.clone(), detail: other.to_string() },
-        })?;
-        Ok(BoundBinding {
-            policy,
-            enforcement: binding.enforcement,
-            on_error: binding.on_error,
-            release: binding.release,
-            mandatory: false,
-            stages,
-        })
-    }
-
-    async fn bound_policy(
-        &self,
-        component: &Arc<PolicyComponent>,
-        config: &serde_json::Value,
-    ) -> Result<Arc<BoundPolicy>, policy::BindError> {
-        let json = gavel_log::jcs::to_string(config).map_err(|error| policy::BindError::Refused(error.to_string()))?;
-        let key = (component.digest, Hash::of(json.as_bytes()));
-        if let Some(policy) = lock(&self.bound).get(&key) {
-            return Ok(Arc::clone(policy));
-        }
-        let _binding = self.binder.lock().await;
-        if let Some(policy) = lock(&self.bound).get(&key) {
-            return Ok(Arc::clone(policy));
-        }
-        let policy = component.bind(config).await?;
-        lock(&self.bound).put(key, Arc::clone(&policy));
-        Ok(policy)
-    }
-
     fn catalogue(&self) -> Arc<Catalogue> {
         Arc::clone(&self.catalogue.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -275,25 +152,6 @@ impl Plugins {
 /// A cache has no state that a panic elsewhere could leave half-made.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Finds a bound set again. Bindings that are spelled differently are other ones here: that costs a second set, no more.
-fn bindings_digest(bindings: &(&[Binding], &[Binding])) -> Result<Hash, PluginError> {
-    serde_json::to_vec(bindings).map(|json| Hash::of(&json)).map_err(|error| PluginError::Engine(error.to_string()))
-}
-
-/// The stages that a binding is asked at: those that it names, if its policy can judge them all; else the policy's.
-fn stages(component: &PolicyComponent, named: Option<&[Stage]>) -> Result<Vec<Stage>, String> {
-    let able = &component.manifest.stages;
-    let Some(named) = named else { return Ok(able.clone()) };
-    match named.iter().find(|stage| !able.contains(stage)) {
-        Some(stage) => Err(format!("it cannot judge the stage {}", stage_name(*stage))),
-        None => Ok(named.to_vec()),
-    }
-}
-
-fn stage_name(stage: Stage) -> String {
-    serde_json::to_value(stage).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn policy_limits(config: &Config) -> PolicyLimits {

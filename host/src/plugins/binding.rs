@@ -1,0 +1,113 @@
+//! Binding: an agent's policies with their configurations, made once and kept for the next turn.
+
+use std::sync::Arc;
+
+use gavel_log::Hash;
+use gavel_log::judged::Stage;
+use gavel_log::record::MAX_POLICIES;
+use gavel_sandbox::policy::{self, BoundPolicy, PolicyComponent};
+use gavel_store::Binding;
+
+use super::catalogue::Catalogue;
+use super::{BoundBinding, BoundSet, PluginError, Plugins, lock};
+
+impl Plugins {
+    /// An agent's own bindings, bound. Quick where the same were bound before.
+    ///
+    /// # Errors
+    /// Which binding cannot be bound, and why.
+    pub async fn bind(&self, own: &[Binding]) -> Result<Arc<BoundSet>, PluginError> {
+        self.bind_all(&[], own).await
+    }
+
+    /// The operator's mandatory bindings and an agent's own, bound in this order.
+    ///
+    /// # Errors
+    /// Which binding cannot be bound, and why.
+    pub async fn bind_all(&self, mandatory: &[Binding], own: &[Binding]) -> Result<Arc<BoundSet>, PluginError> {
+        if mandatory.len() + own.len() > MAX_POLICIES {
+            return Err(PluginError::TooMany);
+        }
+        let catalogue = self.catalogue();
+        let key = (catalogue.generation, bindings_digest(&(mandatory, own))?);
+        if let Some(set) = lock(&self.sets).get(&key) {
+            return Ok(Arc::clone(set));
+        }
+        let mut bound = Vec::with_capacity(mandatory.len() + own.len());
+        for (bindings, is_mandatory) in [(mandatory, true), (own, false)] {
+            for (index, binding) in bindings.iter().enumerate() {
+                let policy = self.bind_one(&catalogue, index, binding).await?;
+                bound.push(Arc::new(BoundBinding { mandatory: is_mandatory, ..policy }));
+            }
+        }
+        let set = Arc::new(BoundSet::new(bound));
+        lock(&self.sets).put(key, Arc::clone(&set));
+        Ok(set)
+    }
+
+    async fn bind_one(
+        &self,
+        catalogue: &Catalogue,
+        index: usize,
+        binding: &Binding,
+    ) -> Result<BoundBinding, PluginError> {
+        let component = catalogue
+            .policy(&binding.policy)
+            .ok_or_else(|| PluginError::UnknownPolicy { index, policy: binding.policy.clone() })?;
+        let stages = stages(&component, binding.stages.as_deref()).map_err(|detail| PluginError::Refused {
+            index,
+            policy: binding.policy.clone(),
+            detail,
+        })?;
+        let policy = self.bound_policy(&component, &binding.config).await.map_err(|error| match error {
+            policy::BindError::Schema(faults) => PluginError::Schema { index, policy: binding.policy.clone(), faults },
+            other => PluginError::Refused { index, policy: binding.policy.clone(), detail: other.to_string() },
+        })?;
+        Ok(BoundBinding {
+            policy,
+            enforcement: binding.enforcement,
+            on_error: binding.on_error,
+            release: binding.release,
+            mandatory: false,
+            stages,
+        })
+    }
+
+    async fn bound_policy(
+        &self,
+        component: &Arc<PolicyComponent>,
+        config: &serde_json::Value,
+    ) -> Result<Arc<BoundPolicy>, policy::BindError> {
+        let json = gavel_log::jcs::to_string(config).map_err(|error| policy::BindError::Refused(error.to_string()))?;
+        let key = (component.digest, Hash::of(json.as_bytes()));
+        if let Some(policy) = lock(&self.bound).get(&key) {
+            return Ok(Arc::clone(policy));
+        }
+        let _binding = self.binder.lock().await;
+        if let Some(policy) = lock(&self.bound).get(&key) {
+            return Ok(Arc::clone(policy));
+        }
+        let policy = component.bind(config).await?;
+        lock(&self.bound).put(key, Arc::clone(&policy));
+        Ok(policy)
+    }
+}
+
+/// Finds a bound set again. Bindings that are spelled differently are other ones here: that costs a second set, no more.
+fn bindings_digest(bindings: &(&[Binding], &[Binding])) -> Result<Hash, PluginError> {
+    serde_json::to_vec(bindings).map(|json| Hash::of(&json)).map_err(|error| PluginError::Engine(error.to_string()))
+}
+
+/// The stages that a binding is asked at: those that it names, if its policy can judge them all; else the policy's.
+fn stages(component: &PolicyComponent, named: Option<&[Stage]>) -> Result<Vec<Stage>, String> {
+    let able = &component.manifest.stages;
+    let Some(named) = named else { return Ok(able.clone()) };
+    match named.iter().find(|stage| !able.contains(stage)) {
+        Some(stage) => Err(format!("it cannot judge the stage {}", stage_name(*stage))),
+        None => Ok(named.to_vec()),
+    }
+}
+
+fn stage_name(stage: Stage) -> String {
+    serde_json::to_value(stage).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+}
