@@ -4,6 +4,7 @@
 //! granted. The two have engines and pools of their own.
 
 mod cache;
+mod interface;
 pub mod policy;
 mod pool;
 pub mod provider;
@@ -18,7 +19,10 @@ pub use schema::ConfigFault;
 const NAME_BYTES: usize = 64;
 
 /// A plugin's name is kebab-case and short.
-pub(crate) fn check_plugin_name(name: &str) -> Result<(), String> {
+///
+/// # Errors
+/// In words, if it is not.
+pub fn check_plugin_name(name: &str) -> Result<(), String> {
     let valid = name.len() <= NAME_BYTES
         && name
             .split('-')

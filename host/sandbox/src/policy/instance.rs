@@ -10,6 +10,7 @@ use super::bindings::{policy, streaming};
 use super::guest::{Guest, LimitExceeded};
 use super::limits::PolicyLimits;
 use super::wasi;
+use crate::interface::Version;
 
 /// A failed call: what the record says, and what the log of the server may say besides.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(engine: &Engine, component: &Component) -> wasmtime::Result<Self> {
+        let Version::V0_1 = Version::exported(engine, component, "policy")?;
         let pre = wasi::linker(engine, component)?.instantiate_pre(component)?;
         let streams = component.get_export_index(None, "gavel:plugin/streaming@0.1.0").is_some();
         Ok(Self {

@@ -43,7 +43,7 @@ pub enum LoadError {
     /// It imports what a provider is not given.
     #[error("it imports `{0}`, which a provider is not given")]
     Import(String),
-    /// It does not export the provider's interface.
+    /// It does not export the provider's interface, or not as it is defined.
     #[error("it is no provider: {0}")]
     World(String),
     /// `describe` failed.

@@ -26,6 +26,7 @@ use super::stream::ChatStream;
 use super::world;
 use crate::Pool;
 use crate::cache::CodeCache;
+use crate::interface::Version;
 use crate::ticker::Ticker;
 
 /// Bytes of a slot's memory and tables that stay mapped between guests: cheaper to clear than to map again.
@@ -106,11 +107,13 @@ impl ProviderRuntime {
     }
 
     async fn admit(&self, component: &Component, digest: Hash) -> Result<ProviderComponent, LoadError> {
-        if let Some(import) = world::forbidden_import(&self.shared.engine, component) {
+        let engine = &self.shared.engine;
+        if let Some(import) = world::forbidden_import(engine, component) {
             return Err(LoadError::Import(import));
         }
         let misfit = |error: wasmtime::Error| LoadError::World(detail(&format!("{error:#}"), None));
         let pre = self.linker.instantiate_pre(component).map_err(misfit)?;
+        let Version::V0_1 = Version::exported(engine, component, "provider").map_err(misfit)?;
         let pre = ProviderPluginPre::new(pre).map_err(misfit)?;
         let _permit = self.trials.acquire().await.ok();
         let described =

@@ -1,4 +1,4 @@
-//! The host's side of `gavel:plugin@0.1.0`'s policy worlds, and the way between its types and the log's.
+//! The host's side of the policy worlds of `gavel:plugin@0.1.0`, and the way between its types and the log's.
 
 use gavel_log::judged;
 
@@ -8,7 +8,7 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
-pub(super) use exports::gavel::plugin::{policy, streaming};
+pub(in crate::policy) use exports::gavel::plugin::{policy, streaming};
 use gavel::plugin::types;
 
 impl From<judged::Stage> for policy::Stage {
@@ -86,12 +86,12 @@ fn span(span: policy::Span) -> judged::Span {
 }
 
 /// Edits as the log knows them.
-pub(super) fn edits(edits: Vec<policy::Edit>) -> Vec<judged::Edit> {
+pub(in crate::policy) fn edits(edits: Vec<policy::Edit>) -> Vec<judged::Edit> {
     edits.into_iter().map(|edit| judged::Edit { span: span(edit.span), replacement: edit.replacement }).collect()
 }
 
 /// A verdict as the log knows it.
-pub(super) fn verdict(verdict: policy::Verdict) -> judged::Verdict {
+pub(in crate::policy) fn verdict(verdict: policy::Verdict) -> judged::Verdict {
     judged::Verdict {
         decision: match verdict.decision {
             policy::Decision::Allow => judged::Decision::Allow,

@@ -1,4 +1,4 @@
-//! Host bindings of the world `provider-plugin`, generated from `wit/`.
+//! Host bindings of the world `provider-plugin` of `gavel:plugin@0.1.0`, generated from `wit/`.
 
 #![allow(clippy::all, clippy::pedantic, reason = "generated code")]
 
