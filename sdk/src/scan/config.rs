@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Detector;
 
@@ -36,19 +36,28 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// Reads the configuration for these detectors.
-    pub(super) fn parse(json: &str, detectors: &[Detector]) -> Result<Self, String> {
-        let config: Self = serde_json::from_str(json).map_err(|error| format!("the configuration: {error}"))?;
-        if let Some(unknown) = config.actions.keys().find(|rule| detectors.iter().all(|known| known.rule != **rule)) {
+    /// Reads the configuration, and sets apart what the policy's own `settings`, the properties of a schema, name.
+    pub(super) fn parse(json: &str, settings: &str) -> Result<(Self, String), String> {
+        let fault = |error: serde_json::Error| format!("the configuration: {error}");
+        let own = properties(settings)?;
+        let members: Map<String, Value> = serde_json::from_str(json).map_err(fault)?;
+        let (own, shared): (Map<_, _>, Map<_, _>) = members.into_iter().partition(|(name, _)| own.contains_key(name));
+        let config = Self::deserialize(Value::Object(shared)).map_err(fault)?;
+        Ok((config, Value::Object(own).to_string()))
+    }
+
+    /// Holds it against the detectors that it is for.
+    pub(super) fn check(&self, detectors: &[Detector]) -> Result<(), String> {
+        if let Some(unknown) = self.actions.keys().find(|rule| detectors.iter().all(|known| known.rule != **rule)) {
             return Err(format!("actions: there is no rule {unknown:?}"));
         }
-        if config.allow.len() > MOST_PATTERNS {
+        if self.allow.len() > MOST_PATTERNS {
             return Err(format!("allow: more than {MOST_PATTERNS} patterns"));
         }
-        if config.allow.iter().any(|pattern| pattern.is_empty() || pattern.len() > LONGEST_PATTERN) {
+        if self.allow.iter().any(|pattern| pattern.is_empty() || pattern.len() > LONGEST_PATTERN) {
             return Err(format!("allow: a pattern has 1 to {LONGEST_PATTERN} bytes"));
         }
-        Ok(config)
+        Ok(())
     }
 
     pub(super) fn action(&self, rule: &str) -> Action {
@@ -60,15 +69,19 @@ impl Config {
     }
 }
 
-/// The JSON Schema of that configuration.
-pub(super) fn schema(detectors: &[Detector]) -> String {
-    let rules: serde_json::Map<String, Value> = detectors
+fn properties(settings: &str) -> Result<Map<String, Value>, String> {
+    serde_json::from_str(settings).map_err(|error| format!("the policy's own settings: {error}"))
+}
+
+/// The JSON Schema of that configuration, with the properties of the policy's own.
+pub(super) fn schema(detectors: &[Detector], settings: &str) -> String {
+    let rules: Map<String, Value> = detectors
         .iter()
         .map(|detector| {
             (detector.rule.to_owned(), json!({ "$ref": "#/$defs/action", "description": detector.summary }))
         })
         .collect();
-    json!({
+    let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
         "additionalProperties": false,
@@ -98,8 +111,12 @@ pub(super) fn schema(detectors: &[Detector]) -> String {
                 "description": "redact replaces it, block forbids the text, flag reports it, off does not look for it."
             }
         }
-    })
-    .to_string()
+    });
+    // A policy whose own settings are no JSON refuses every configuration, and says so.
+    if let (Some(all), Ok(own)) = (schema.get_mut("properties").and_then(Value::as_object_mut), properties(settings)) {
+        all.extend(own);
+    }
+    schema.to_string()
 }
 
 /// True if the pattern, in which `*` stands for any text, covers the whole text.

@@ -20,12 +20,27 @@ pub trait Scan: 'static {
     /// One sentence for the person who binds it.
     const SUMMARY: &'static str;
 
+    /// What the configuration may hold beside `action`, `actions` and `allow`: the `properties` of a JSON Schema, as
+    /// the text of a JSON object. Nothing, unless said.
+    const SETTINGS: &'static str = "{}";
+
     /// At most 32. Several may share a rule.
     fn detectors() -> Vec<Detector>;
+
+    /// The same detectors, of the same rules, set up by what the configuration says: `settings_json` is an object of
+    /// those members that [`SETTINGS`](Self::SETTINGS) names.
+    ///
+    /// # Errors
+    /// Words for the person who binds the policy.
+    fn configured(settings_json: &str) -> Result<Vec<Detector>, String> {
+        let _ = settings_json;
+        Ok(Self::detectors())
+    }
 }
 
 /// A policy that finds what `S` looks for, with the configuration that the bundled detectors share:
-/// `{"action": "redact", "actions": {"<rule>": "redact|block|flag|off"}, "allow": ["<pattern>"]}`.
+/// `{"action": "redact", "actions": {"<rule>": "redact|block|flag|off"}, "allow": ["<pattern>"]}`, and with
+/// [settings](Scan::SETTINGS) of its own where it has some.
 pub struct ScanPolicy<S> {
     /// Those that are not off.
     detectors: Detectors,
@@ -84,12 +99,16 @@ impl<S: Scan> ScanPolicy<S> {
 
 impl<S: Scan> Policy for ScanPolicy<S> {
     fn manifest() -> Manifest {
-        Manifest { config_schema: schema(&S::detectors()), ..Manifest::new(S::NAME, S::VERSION, S::SUMMARY) }
+        Manifest {
+            config_schema: schema(&S::detectors(), S::SETTINGS),
+            ..Manifest::new(S::NAME, S::VERSION, S::SUMMARY)
+        }
     }
 
     fn configure(config_json: &str) -> Result<Self, String> {
-        let mut detectors = S::detectors();
-        let config = Config::parse(config_json, &detectors)?;
+        let (config, settings_json) = Config::parse(config_json, S::SETTINGS)?;
+        let mut detectors = S::configured(&settings_json)?;
+        config.check(&detectors)?;
         detectors.retain(|detector| config.action(detector.rule) != Action::Off);
         let actions = detectors.iter().map(|detector| config.action(detector.rule)).collect();
         let mut rules: Vec<Rule> = Vec::new();
