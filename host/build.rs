@@ -1,8 +1,10 @@
-//! Builds the bundled plugins for `wasm32-wasip2`, so that the binary can embed them.
+//! Builds the bundled plugins for `wasm32-wasip2`, so that the binary can embed them, and lists what `gavel plugin new`
+//! writes: the templates, the SDK and the interface.
 //!
 //! They are built by a cargo of their own into one target directory that every profile shares: the outer cargo holds
 //! the lock of its own directory while this runs.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
@@ -14,6 +16,9 @@ const PLUGINS: [&str; 5] = [
     "gavel-provider-openai",
     "gavel-provider-workers-ai",
 ];
+
+/// What of the repository goes into new plugins' projects.
+const AUTHORS_FILES: [&str; 4] = ["sdk/src", "sdk/policy-world/src", "sdk/templates", "wit"];
 
 fn main() {
     let host = PathBuf::from(env("CARGO_MANIFEST_DIR"));
@@ -32,6 +37,38 @@ fn main() {
             fail(&format!("{} was not built: {error}", built.display()));
         }
     }
+    if let Err(error) = list_authors_files(&root, &out.join("authors_files.rs")) {
+        fail(&format!("the SDK's files cannot be listed: {error}"));
+    }
+}
+
+/// Writes a table of the files: each path in the repository, and its text.
+fn list_authors_files(root: &Path, table: &Path) -> std::io::Result<()> {
+    let mut files = Vec::new();
+    for folder in AUTHORS_FILES {
+        walk(&root.join(folder), &mut files)?;
+    }
+    files.sort();
+    let mut source = String::from("&[\n");
+    for file in files {
+        let name = file.strip_prefix(root).map_err(std::io::Error::other)?;
+        // Writing into a string cannot fail.
+        let _ = writeln!(source, "    ({:?}, include_str!({file:?})),", name.display().to_string());
+    }
+    source.push_str("]\n");
+    std::fs::write(table, source)
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            walk(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// `<target>/plugins`, found from `<target>/<profile>/build/<package>/out`.

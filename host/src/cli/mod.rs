@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod openapi;
 mod operate;
+mod plugin;
 mod serve;
 mod user;
 mod vault;
@@ -40,6 +41,7 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
+    Plugin(plugin::Args),
     User(user::Args),
     Vault(vault::Args),
     Verify(verify::Args),
@@ -86,6 +88,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Plugin(args) => plugin::run(&args),
         Command::User(args) => user::run(&args),
         Command::Vault(args) => vault::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -1,0 +1,28 @@
+//! `gavel plugin …`: a file for each subcommand.
+
+mod new;
+mod template;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::CliError;
+
+/// Make, check and try plugins.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    New(new::Args),
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
+    match &args.action {
+        Action::New(args) => new::run(args),
+    }
+}

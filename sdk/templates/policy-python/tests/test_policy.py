@@ -1,0 +1,41 @@
+"""The search in any Python: no WebAssembly, no server. `python3 -m unittest discover tests` runs it."""
+
+import json
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from code_names import CodeNames  # noqa: E402
+from utf8 import utf8_offsets  # noqa: E402
+
+
+def found(names: list[str], text: str, **config: str) -> list[str]:
+    """Where something was found, as text."""
+    spans = CodeNames.configured(json.dumps({"names": names, **config})).find(text)
+    return [text.encode()[start:end].decode() for start, end in spans]
+
+
+class TheSearch(unittest.TestCase):
+    def test_a_code_name_is_found(self) -> None:
+        self.assertEqual(CodeNames.configured('{"names": ["Bluebird"]}').find("Is Bluebird on time?"), [(3, 11)])
+        self.assertEqual(found(["Bluebird"], "BLUEBIRD", action="off"), [])
+        self.assertEqual(CodeNames.configured("{}").action, "redact")
+
+    def test_offsets_are_bytes_of_utf_8(self) -> None:
+        for character, length in [("e", 1), ("é", 2), ("世", 3), ("😀", 4)]:
+            self.assertEqual(utf8_offsets(character)(1), length)
+            self.assertEqual(found(["Bluebird"], f"{character} Bluebird"), ["Bluebird"])
+        self.assertEqual(found(["Éole", "計画"], "😀 Éole, 計画 and éole"), ["Éole", "計画"])
+        backwards = utf8_offsets("é世😀")
+        self.assertEqual([backwards(3), backwards(2), backwards(1), backwards(0)], [9, 5, 2, 0])
+
+    def test_only_whole_words_are_found_and_the_longest_name_wins(self) -> None:
+        names = ["Heron", "Heron Two"]
+        self.assertEqual(found(names, "Herons, a_Heron, Heron2"), [])
+        self.assertEqual(found(names, "Heron, HERON TWO; heron twofold"), ["Heron", "HERON TWO", "heron"])
+
+
+if __name__ == "__main__":
+    unittest.main()
