@@ -223,6 +223,22 @@ async fn a_minutes_requests_to_an_agent_are_limited() {
 }
 
 #[tokio::test]
+async fn a_completion_says_how_its_agent_stands() {
+    let (_server, _upstream, alice) = gavel_with(&tier("requests_per_minute = 3")).await;
+    let agent = alice.starts(json!({})).await;
+    let asked = json!([{"role": "user", "content": "Hello"}]);
+    for (stream, standing) in [(false, "\"requests\";r=1;t=40"), (true, "\"requests\";r=0;t=60")] {
+        let said = alice.completes(&agent, asked.clone(), json!({"stream": stream})).await.ended("stop");
+        assert_eq!(said.answer.header("ratelimit-policy"), "\"requests\";q=3;w=60");
+        assert_eq!(said.answer.header("ratelimit"), standing);
+    }
+    let refused = alice.completes(&agent, asked, json!({})).await;
+    assert!(refused.answer.header("ratelimit").starts_with("\"requests\";r=0;t="));
+    assert!((1..=20).contains(&refused.answer.header("retry-after").parse::<u64>().unwrap()));
+    refused.refused(429, "rate_limited");
+}
+
+#[tokio::test]
 async fn who_is_refused_uses_up_nothing_of_an_agents_minute() {
     let (server, _upstream, alice) = gavel_with(&tier("requests_per_minute = 2")).await;
     let agent = alice.create_agent(json!({})).await;

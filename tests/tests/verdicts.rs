@@ -140,6 +140,19 @@ async fn pages_follow_one_another_and_a_stream_gives_all_at_once() {
 }
 
 #[tokio::test]
+async fn a_stream_is_as_long_as_what_was_asked_for() {
+    let (_server, _upstream, alice) = gavel().await;
+    let agent = alice.starts(json!({"policies": []})).await;
+    // Each text of a conversation that is brought along has a result of its own: one request makes many.
+    let said: Vec<_> = (0..700).map(|n| json!({"role": "user", "content": format!("This is number {n}.")})).collect();
+    alice.completes(&agent, json!(said), json!({})).await.ended("stop");
+    let stream = alice.request(Method::GET, &agent.path("/verdicts"));
+    let text = alice.send(stream.header("accept", "application/x-ndjson")).await.text();
+    let seqs: Vec<_> = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64()).collect();
+    assert_eq!(seqs, (0..701).rev().map(Some).collect::<Vec<_>>(), "each once, the newest first");
+}
+
+#[tokio::test]
 async fn an_agents_verdicts_are_its_own_and_an_auditor_sees_all() {
     let (server, _upstream, _admin) = gavel().await;
     let (alice, bob) = (server.new_user("alice", &[]).await, server.new_user("bob", &[]).await);

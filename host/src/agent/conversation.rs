@@ -69,38 +69,55 @@ impl Conversations {
     /// Says something to an agent. The turn goes on whether or not anyone reads it, for a while.
     #[must_use]
     pub fn say(&self, agent: Agent, caller: &Caller, input: MessageId, text: String, files: Vec<FileId>) -> Said {
-        self.begin(agent, caller, input, Content { text, files, stateless: None })
+        if let Err(standing) = self.quotas.of(&agent.owner).count_request(&agent.id) {
+            return Said::RateLimited(standing);
+        }
+        match self.begin(agent, caller, input, Content { text, files, stateless: None }) {
+            Ok(turn) => Said::Turn(turn),
+            Err((code, detail)) => Said::Refused(code, detail),
+        }
     }
 
     /// Has an agent answer the last message of a conversation that the caller brings along. The agent's session is
-    /// neither read nor written, and the turn cannot be resumed.
-    #[must_use]
-    pub fn complete(&self, agent: Agent, caller: &Caller, text: String, stateless: Stateless) -> Said {
+    /// neither read nor written, and the turn cannot be resumed. Requests are counted by the caller.
+    ///
+    /// # Errors
+    /// A code and words for people, when it is refused before its turn begins.
+    pub fn complete(
+        &self,
+        agent: Agent,
+        caller: &Caller,
+        text: String,
+        stateless: Stateless,
+    ) -> Result<Arc<LiveTurn>, (&'static str, &'static str)> {
         let content = Content { text, files: Vec::new(), stateless: Some(Box::new(stateless)) };
         self.begin(agent, caller, MessageId::generate(), content)
     }
 
-    fn begin(&self, agent: Agent, caller: &Caller, input: MessageId, content: Content) -> Said {
+    fn begin(
+        &self,
+        agent: Agent,
+        caller: &Caller,
+        input: MessageId,
+        content: Content,
+    ) -> Result<Arc<LiveTurn>, (&'static str, &'static str)> {
         if agent.state != AgentState::Running {
-            return Said::Refused("agent_not_running", "the agent is not running");
-        }
-        if let Err(standing) = self.quotas.of(&agent.owner).count_request(&agent.id) {
-            return Said::RateLimited(standing);
+            return Err(("agent_not_running", "the agent is not running"));
         }
         let pseudonym = caller.pseudonym(&agent);
         let open = match self.open.claim(agent.id, input, pseudonym.clone()) {
             Claim::New(open) => open,
-            Claim::Existing(turn) if turn.is_callers(&pseudonym) => return Said::Turn(turn),
-            Claim::Existing(_) => return Said::Refused("invalid_request", "the message_id is another's"),
-            Claim::Closed => return Said::Refused("agent_not_running", "the agent is being stopped"),
-            Claim::Draining => return Said::Refused("shutting_down", "the server is going down"),
+            Claim::Existing(turn) if turn.is_callers(&pseudonym) => return Ok(turn),
+            Claim::Existing(_) => return Err(("invalid_request", "the message_id is another's")),
+            Claim::Closed => return Err(("agent_not_running", "the agent is being stopped")),
+            Claim::Draining => return Err(("shutting_down", "the server is going down")),
         };
         let facts = CallerFacts { kind: caller.kind(), id: pseudonym, owner: caller.owns(&agent) };
         let live = open.live().clone();
         let Content { text, files, stateless } = content;
         let request = TurnRequest { agent, caller: facts, input, text, files: Vec::new(), stateless };
         self.tasks.spawn(self.clone().hold(open, request, files));
-        Said::Turn(live)
+        Ok(live)
     }
 
     /// The turn that a message of either side belongs to, if this caller began it and may still read it.

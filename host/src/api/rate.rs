@@ -2,7 +2,7 @@
 //! fields of draft-ietf-httpapi-ratelimit-headers-09.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use gavel_store::Agent;
@@ -25,17 +25,14 @@ pub(super) async fn count(State(app): State<App>, mut request: Request, next: Ne
         return next.run(request).await;
     };
     let counted = counted(&app, agent);
-    let (mut response, standing) = match counted {
+    let (response, standing) = match counted {
         Ok(standing) => {
             request.extensions_mut().insert(TheStanding(standing));
             (next.run(request).await, standing)
         }
         Err(standing) => (refusal(standing).into_response(), Some(standing)),
     };
-    if let Some(standing) = standing {
-        tell(response.headers_mut(), standing);
-    }
-    response
+    told(response, standing)
 }
 
 /// Counts one request to an agent.
@@ -49,15 +46,16 @@ pub(super) fn refusal(standing: Standing) -> Problem {
     Problem::new(Code::RateLimited, detail).retry_after(standing.retry_after)
 }
 
-/// Adds the fields that say how the agent stands.
-pub(super) fn tell(headers: &mut HeaderMap, standing: Standing) {
-    let Standing { limit, remaining, reset, .. } = standing;
+/// The answer with the fields that say how the agent stands, where its requests are limited.
+pub(super) fn told(mut response: Response, standing: Option<Standing>) -> Response {
+    let Some(Standing { limit, remaining, reset, .. }) = standing else { return response };
     let fields = [
         (RATE_LIMIT_POLICY, format!("\"requests\";q={limit};w=60")),
         (RATE_LIMIT, format!("\"requests\";r={remaining};t={reset}")),
     ];
     for (name, value) in fields {
         // Digits and ASCII letters: it is always a header's value.
-        headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
+        response.headers_mut().extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
     }
+    response
 }

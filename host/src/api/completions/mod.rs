@@ -15,7 +15,7 @@ mod wire;
 use axum::Json as Answer;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use gavel_store::{Agent, AgentId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -25,11 +25,12 @@ use super::body::Json;
 use super::guard::TheCaller;
 use super::problem::{Code, Problem};
 use super::rate;
-use crate::agent::{Reader, Said};
+use crate::agent::Reader;
 use crate::auth::{Caller, Stay};
 use crate::schema;
 use crate::turn::Frame;
 use answer::Fault;
+use check::Wish;
 use request::Request;
 pub(super) use shape::in_openai_shape;
 use wire::ErrorBody;
@@ -72,17 +73,27 @@ pub(super) async fn create(
 ) -> Result<Response, Fault> {
     let wish = check::checked(request)?;
     let agent = agent(&app, &caller, wish.model.as_deref())?;
-    let stay = app.access.credentials().hold(&caller);
+    match rate::counted(&app, &agent) {
+        Ok(standing) => {
+            let answer = answered(&app, &caller, agent, wish).await;
+            Ok(rate::told(answer.into_response(), standing))
+        }
+        Err(standing) => {
+            let refused = Fault::from(rate::refusal(standing));
+            Ok(rate::told(refused.into_response(), Some(standing)))
+        }
+    }
+}
+
+async fn answered(app: &App, caller: &Caller, agent: Agent, wish: Wish) -> Result<Response, Fault> {
+    let stay = app.access.credentials().hold(caller);
     // A credential that was taken away before it was held is not told of its end.
-    if !app.access.is_still(&caller).map_err(Problem::from)? {
+    if !app.access.is_still(caller).map_err(Problem::from)? {
         return Err(Problem::new(Code::Unauthorized, "the token is not valid any more").into());
     }
     let model = agent.id.to_string();
-    let turn = match app.conversations.complete(agent, &caller, wish.text, wish.stateless) {
-        Said::Turn(turn) => turn,
-        Said::RateLimited(standing) => return Err(rate::refusal(standing).into()),
-        Said::Refused(code, detail) => return Err(Problem::new(Code::of_turn(code), detail).into()),
-    };
+    let turn = app.conversations.complete(agent, caller, wish.text, wish.stateless);
+    let turn = turn.map_err(|(code, detail)| Problem::new(Code::of_turn(code), detail))?;
     let listener = Listener { reader: Reader::new(turn), stay, over: false };
     if wish.stream {
         stream::respond(&app.tasks, listener, stream::Form { model, usage: wish.include_usage }).await
