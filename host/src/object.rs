@@ -23,6 +23,12 @@ pub(crate) fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(input: D) 
     Ok(objects.map(|objects| objects.into_iter().map(|Object(object)| object).collect()))
 }
 
+/// A list of `T`s, each written as an object.
+pub(crate) fn all_objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(input: D) -> Result<Vec<T>, D::Error> {
+    let objects = Vec::<Object<T>>::deserialize(input)?;
+    Ok(objects.into_iter().map(|Object(object)| object).collect())
+}
+
 struct ObjectVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {

@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStdout};
 use tokio::task::JoinHandle;
 
 use crate::command::{command, profile_directory};
-use crate::{PublicLog, Ran, Upstream, User, gavel_command, within};
+use crate::{PublicLog, Ran, Upstream, User, gavel_command, gavel_command_in, within};
 
 /// The key that the operator gave for the mock provider.
 pub const MOCK_KEY: &str = "sk-mock-0a1b2c3d4e5f";
@@ -125,6 +125,30 @@ impl GavelServer {
     pub async fn start_again(&mut self) {
         assert!(self.process.child.id().is_none(), "the server still runs");
         self.process = Process::start(self.directory.path(), &self.environment).await;
+    }
+
+    /// Starts it once more on the same data directory, where it is to end by itself.
+    ///
+    /// # Panics
+    /// When it still runs, or does not end.
+    pub async fn ends_at_its_start(&self) -> Ran {
+        assert!(self.process.child.id().is_none(), "the server still runs");
+        let environment: Vec<_> =
+            self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let (data, config) = (self.data_dir().display().to_string(), self.config_file().display().to_string());
+        let place = ["--data-dir", &data, "--config", &config];
+        let args = [&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"], place.as_slice()].concat();
+        gavel_command_in(&environment, &args).await
+    }
+
+    /// Adds to its configuration, for its next start.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn configure(&self, toml: &str) {
+        let file = self.config_file();
+        let before = std::fs::read_to_string(&file).expect("the configuration is there");
+        std::fs::write(&file, format!("{before}\n{toml}")).expect("the configuration is written");
     }
 
     /// Its first user.

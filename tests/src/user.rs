@@ -191,6 +191,11 @@ impl User {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
+    /// `PUT` of JSON.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
     /// `PATCH` of JSON.
     pub async fn patch(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request(Method::PATCH, path).json(body)).await

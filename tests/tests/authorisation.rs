@@ -68,7 +68,6 @@ const TABLE: &[(&str, &str, May)] = &[
     ("GET", "/v1/agents/{id}/proofs/{leaf_hash}", May::Keys("proofs:read")),
     ("GET", "/v1/agents/{id}/verdicts", May::Keys("proofs:read")),
     ("GET", "/v1/agents/{id}/quota", May::Keys("quota:read")),
-    ("GET", "/v1/agents/{id}/quota", May::Keys("quota:read")),
     ("GET", "/v1/agents/{id}/checkpoints", May::Owner),
     ("POST", "/v1/agents/{id}/checkpoints", May::Owner),
     ("GET", "/v1/agents/{id}/checkpoints/{checkpoint_id}", May::Owner),

@@ -36,6 +36,7 @@ mod no_way_around;
 mod oidc;
 mod openai_clients;
 mod openapi;
+mod policies;
 mod privacy;
 mod proofs;
 mod public_log;

@@ -1,9 +1,10 @@
 //! No path goes around the policies: one table of every path, place and mode.
 //!
-//! A card number stands somewhere in a turn. In enforcing mode it must reach neither the model's provider nor the client;
-//! in transparent mode it passes and is reported. Either way a verdict on it is in the log.
+//! A card number stands somewhere in a turn. In enforcing mode it must reach neither the model's provider nor the client,
+//! nor where the operator binds a policy to every agent, whatever the agent's owner says; in transparent mode it passes and
+//! is reported. Either way a verdict on it is in the log.
 
-use gavel_tests::{Agent, GavelServer, Script, Upstream, User, gavel};
+use gavel_tests::{Agent, GavelServer, Script, Upstream, User, gavel, gavel_with};
 use serde_json::{Value, json};
 
 const CARD: &str = "4111 1111 1111 1111";
@@ -24,6 +25,16 @@ enum Mode {
     Transparent,
     Redacts,
     Blocks,
+    /// Transparent and without a policy of its own, where the operator's blocks.
+    Mandatory,
+}
+
+const MANDATORY: &str = "[governance]\nmandatory_policies = [{ policy = \"pii\", config = { action = \"block\" } }]\n";
+
+impl Mode {
+    fn blocks(self) -> bool {
+        matches!(self, Self::Blocks | Self::Mandatory)
+    }
 }
 
 /// Where the card number stands.
@@ -47,6 +58,7 @@ enum Place {
     AnswerSchema,
     StopText,
     UserOption,
+    Seed,
     CallId,
     // What comes from it.
     Output,
@@ -63,7 +75,7 @@ enum Place {
 
 use Place::*;
 
-const TO_PROVIDER: [Place; 18] = [
+const TO_PROVIDER: [Place; 19] = [
     Input,
     InputInParts,
     AgentPrompt,
@@ -81,6 +93,7 @@ const TO_PROVIDER: [Place; 18] = [
     AnswerSchema,
     StopText,
     UserOption,
+    Seed,
     CallId,
 ];
 const TO_CLIENT: [Place; 10] = [
@@ -111,7 +124,7 @@ impl Place {
 
     /// Whether edits leave nothing that could go on.
     fn breaks_when_redacted(self) -> bool {
-        self == CallNumber
+        matches!(self, CallNumber | Seed)
     }
 
     fn script(self) -> Script {
@@ -177,6 +190,7 @@ impl Place {
             StructuredEscaped => json!({"response_format": {"type": "json_object"}}),
             StopText => json!({"stop": [CARD]}),
             UserOption => json!({"user": CARD}),
+            Seed => json!({"seed": 4_111_111_111_111_111_u64}),
             _ => json!({"tools": tool("Pays.", plain)}),
         }
     }
@@ -198,11 +212,13 @@ struct Table {
 
 impl Table {
     async fn agent(&self, mode: Mode, place: Place) -> Agent {
-        let action = if mode == Mode::Blocks { "block" } else { "redact" };
-        let mut wish = json!({
-            "governance_mode": if mode == Mode::Transparent { "transparent" } else { "enforcing" },
-            "policies": [{"policy": "pii", "config": {"action": action}}],
-        });
+        let with = |mode: &str, action: &str| json!({"governance_mode": mode, "policies": [{"policy": "pii", "config": {"action": action}}]});
+        let mut wish = match mode {
+            Mode::Transparent => with("transparent", "redact"),
+            Mode::Redacts => with("enforcing", "redact"),
+            Mode::Blocks => with("enforcing", "block"),
+            Mode::Mandatory => json!({"governance_mode": "transparent", "policies": []}),
+        };
         if place == AgentPrompt {
             wish["system_prompt"] = json!(format!("The house card is {CARD}."));
         }
@@ -242,10 +258,11 @@ impl Table {
         let sent: String = self.upstream.received().iter().skip(before).map(|got| got.body.to_string()).collect();
         let passed = holds(&sent) || holds(&seen.shown);
         assert_eq!(passed, mode == Mode::Transparent, "{case}: {sent} {}", seen.shown);
-        let stops = mode == Mode::Blocks || (mode == Mode::Redacts && place.breaks_when_redacted());
+        let stops = mode.blocks() || (mode == Mode::Redacts && place.breaks_when_redacted());
         assert_eq!(seen.stopped, stops, "{case}: {:#?}", seen.results);
         if TO_PROVIDER.contains(&place) {
-            assert_eq!(sent.is_empty(), mode == Mode::Blocks, "{case}: who is blocked is not heard");
+            let stopped = mode.blocks() || (mode == Mode::Redacts && place == Seed);
+            assert_eq!(sent.is_empty(), stopped, "{case}: who is blocked is not heard");
         }
 
         let found: Vec<_> = seen.results.iter().filter(|result| result["would"] != "allow").collect();
@@ -255,7 +272,7 @@ impl Table {
             return;
         }
         assert_eq!(found.len(), 1, "{case}: {:#?}", seen.results);
-        let decision = if mode == Mode::Blocks { "block" } else { "redact" };
+        let decision = if mode.blocks() { "block" } else { "redact" };
         assert_eq!((&found[0]["stage"], &found[0]["decision"]), (&json!(place.stage()), &json!(decision)), "{case}");
         assert_eq!(found[0]["enforced"], json!(mode != Mode::Transparent), "{case}");
         let record = self.alice.record(&agent, found[0]["leaf_hash"].as_str().unwrap()).await;
@@ -268,15 +285,13 @@ fn holds(text: &str) -> bool {
 }
 
 async fn table(path: Path, places: impl IntoIterator<Item = Place>) {
-    let (server, upstream, alice) = gavel().await;
-    let table = Table { _server: server, upstream, alice };
+    let of = |(server, upstream, alice)| Table { _server: server, upstream, alice };
+    let (own, mandatory) = (of(gavel().await), of(gavel_with(MANDATORY).await));
     for place in places {
         for mode in [Mode::Transparent, Mode::Redacts, Mode::Blocks] {
-            // A chat in transparent mode does not judge what the agent's owner wrote.
-            if (path, place, mode) != (Path::Socket, AgentPrompt, Mode::Transparent) {
-                table.check(path, place, mode).await;
-            }
+            own.check(path, place, mode).await;
         }
+        mandatory.check(path, place, Mode::Mandatory).await;
     }
 }
 

@@ -49,11 +49,24 @@ async fn a_system_prompt_that_is_blocked_stops_every_turn() {
 }
 
 #[tokio::test]
-async fn in_transparent_mode_it_goes_on_as_it_is() {
+async fn in_transparent_mode_it_goes_on_as_it_is_and_what_was_found_is_on_record() {
     let (_server, upstream, alice) = gavel().await;
     let prompt = format!("The house card is {CARD}.");
     let agent = alice.starts(json!({"system_prompt": prompt})).await;
-    let turn = alice.chat(&agent).await.say("Hello").await;
-    assert_eq!(upstream.last_conversation(), [format!("system: {prompt}"), "user: Hello".to_owned()]);
+    let mut chat = alice.chat(&agent).await;
+    let (turn, again) = (chat.say("Hello").await, chat.say("Hello again").await);
+    assert_eq!(upstream.last_conversation()[0], format!("system: {prompt}"));
+    assert_eq!(seqs(&[&turn.input, &turn.output, &again.input, &again.output]), [1, 2, 3, 4]);
+    assert!(
+        turn.shape().iter().filter(|kind| kind.starts_with("governance")).count() == 2,
+        "it has no frame of its own"
+    );
+    let verdicts = alice.get(&agent.path("/verdicts?decision=redact")).await.expect(200)["verdicts"].clone();
+    assert_eq!(verdicts.as_array().map(Vec::len), Some(1), "{verdicts:#}");
+    let found = (&verdicts[0]["seq"], &verdicts[0]["message_id"], &verdicts[0]["enforced"]);
+    assert_eq!(found, (&json!(0), &Value::Null, &json!(false)));
+    // Where nothing is asked, there is nothing to record.
+    let silent = alice.starts(json!({"system_prompt": prompt, "policies": []})).await;
+    let turn = alice.chat(&silent).await.say("Hello").await;
     assert_eq!(seqs(&[&turn.input, &turn.output]), [0, 1]);
 }

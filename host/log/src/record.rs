@@ -21,8 +21,8 @@ pub const MAX_POLICIES: usize = 16;
 /// Most distinct findings of one policy; further ones are counted in `more`.
 pub const MAX_FINDINGS: usize = 64;
 
-/// Whether verdicts are reported or obeyed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Whether verdicts are reported or obeyed; the stricter mode is the greater one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Verdicts are reported, nothing is changed or held back.

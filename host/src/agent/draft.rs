@@ -1,18 +1,19 @@
 //! What an agent may be made with: defaults and bounds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use gavel_log::record::{MAX_POLICIES, Mode};
-use gavel_store::{AgentChange, Binding};
+use gavel_log::record::Mode;
+use gavel_store::AgentChange;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
 
 use super::AgentError;
-use crate::config::{BindingSpec, Config};
+use super::policies::{AgentPolicy, OwnPolicies};
+use crate::config::Config;
 use crate::object::objects;
-use crate::plugins::{PluginError, Plugins};
+use crate::plugins::Plugins;
 use crate::schema;
 
 /// Most characters of a name.
@@ -63,7 +64,7 @@ pub struct NewAgent {
     /// None for the installation's defaults, an empty list for no policy.
     #[serde(default, deserialize_with = "objects")]
     #[schema(max_items = 16)]
-    pub policies: Option<Vec<BindingSpec>>,
+    pub policies: Option<Vec<AgentPolicy>>,
 }
 
 /// What a caller changes of an agent; what is absent stays as it is.
@@ -129,13 +130,14 @@ pub(super) struct Traits {
     pub(super) mode: Mode,
     pub(super) system_prompt: Option<String>,
     pub(super) labels: BTreeMap<String, String>,
-    pub(super) policies: Vec<Binding>,
+    pub(super) policies: OwnPolicies,
 }
 
 impl NewAgent {
     /// Fills in the defaults and checks every bound, naming all that is wrong at once.
     pub(super) fn checked(self, config: &Config, plugins: &Plugins) -> Result<Traits, AgentError> {
-        let minimum = config.governance.minimum_mode;
+        let governance = &config.governance;
+        let (minimum, mandatory) = (governance.minimum_mode, &governance.mandatory_policies);
         let traits = Traits {
             name: self.agent_name.unwrap_or_else(|| "My Agent".to_owned()),
             model: self.model.unwrap_or_else(|| "@cf/meta/llama-3.1-8b-instruct".to_owned()),
@@ -143,12 +145,10 @@ impl NewAgent {
             mode: self.governance_mode.unwrap_or(minimum),
             system_prompt: self.system_prompt,
             labels: self.labels.unwrap_or_default(),
-            policies: self
-                .policies
-                .unwrap_or_else(|| config.governance.default_policies.clone())
-                .into_iter()
-                .map(Binding::from)
-                .collect(),
+            policies: match self.policies {
+                Some(wanted) => OwnPolicies::of(wanted, mandatory),
+                None => OwnPolicies::default_ones(&governance.default_policies, mandatory),
+            },
         };
         let mut faults = traits.faults();
         faults.extend(provider_fault(&traits.provider, plugins));
@@ -156,6 +156,7 @@ impl NewAgent {
             return Err(AgentError::Invalid(faults));
         }
         allowed(traits.mode, minimum)?;
+        traits.policies.allowed()?;
         Ok(traits)
     }
 }
@@ -183,14 +184,14 @@ impl ChangedAgent {
             mode: self.governance_mode,
             system_prompt: self.system_prompt,
             labels: self.labels,
+            policies: None,
         })
     }
 }
 
 /// Refuses a mode that is laxer than the installation's minimum.
 fn allowed(mode: Mode, minimum: Mode) -> Result<(), AgentError> {
-    let laxer = minimum == Mode::Enforcing && mode == Mode::Transparent;
-    if laxer { Err(AgentError::ModeForbidden) } else { Ok(()) }
+    if mode < minimum { Err(AgentError::ModeForbidden) } else { Ok(()) }
 }
 
 fn name_fault(pointer: &str, name: &str) -> Option<FieldError> {
@@ -227,41 +228,8 @@ impl Traits {
         let mut faults: Vec<_> = names.into_iter().filter_map(|(pointer, name)| name_fault(pointer, name)).collect();
         faults.extend(self.system_prompt.as_ref().and_then(|prompt| prompt_fault(prompt)));
         faults.extend(label_faults(&self.labels));
-        self.policy_faults(&mut faults);
+        faults.extend(self.policies.faults.iter().cloned());
         faults
-    }
-
-    fn policy_faults(&self, faults: &mut Vec<FieldError>) {
-        if self.policies.len() > MAX_POLICIES {
-            faults.push(fault("/policies", format!("must be at most {MAX_POLICIES}")));
-            return;
-        }
-        let mut seen = BTreeSet::new();
-        for (index, binding) in self.policies.iter().enumerate() {
-            // Two versions of one policy would give an agent two verdicts under one name.
-            let name = binding.policy.split('@').next().unwrap_or_default();
-            if !seen.insert(name) {
-                faults.push(fault(&format!("/policies/{index}/policy"), "is bound twice".to_owned()));
-            }
-        }
-    }
-}
-
-/// What is wrong with bindings that could not be bound.
-pub(super) fn binding_error(error: PluginError) -> AgentError {
-    let at = |index: usize, field: &str, rest: &str| format!("/policies/{index}/{field}{rest}");
-    match error {
-        PluginError::UnknownPolicy { index, .. } => {
-            AgentError::Invalid(vec![fault(&at(index, "policy", ""), "there is no such policy".to_owned())])
-        }
-        PluginError::Schema { index, faults, .. } => {
-            let faults = faults.into_iter().map(|f| fault(&at(index, "config", &f.pointer), f.detail));
-            AgentError::Configuration(faults.collect())
-        }
-        PluginError::Refused { index, detail, .. } => {
-            AgentError::Configuration(vec![fault(&at(index, "config", ""), detail)])
-        }
-        error => AgentError::Plugins(error),
     }
 }
 
@@ -287,7 +255,7 @@ mod tests {
             mode: Mode::Transparent,
             system_prompt: None,
             labels: BTreeMap::new(),
-            policies: Vec::new(),
+            policies: OwnPolicies::default(),
         }
     }
 
@@ -313,12 +281,5 @@ mod tests {
         assert_eq!(pointers(&traits), ["/system_prompt", "/labels/a~1b~0"]);
         traits.labels = (0..65).map(|n| (n.to_string(), String::new())).collect();
         assert_eq!(pointers(&traits), ["/system_prompt", "/labels"]);
-    }
-
-    #[test]
-    fn a_policy_is_bound_once_whatever_its_version() {
-        let mut traits = traits();
-        traits.policies = ["pii", "secrets", "pii@1.0.0"].map(|name| Binding::from(BindingSpec::of(name))).into();
-        assert_eq!(pointers(&traits), ["/policies/2/policy"]);
     }
 }

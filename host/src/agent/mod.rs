@@ -7,6 +7,7 @@ mod erasure;
 mod lifecycle;
 mod live;
 mod open_turns;
+mod policies;
 mod replay;
 mod vault_keys;
 
@@ -32,6 +33,7 @@ pub use draft::{ChangedAgent, FieldError, NewAgent};
 pub use lifecycle::STOP_GRACE;
 pub use live::{LiveTurn, Reader};
 pub use open_turns::{Claim, OpenTurns};
+pub use policies::AgentPolicy;
 pub use vault_keys::NewVaultKey;
 
 /// Why something was not done to an agent.
@@ -43,6 +45,9 @@ pub enum AgentError {
     /// The installation allows no mode as lax as this.
     #[error("this installation allows no laxer mode than enforcing")]
     ModeForbidden,
+    /// A list of policies touches what the operator binds to every agent.
+    #[error("{} of the policies are the operator's alone", .0.len())]
+    MandatoryPolicy(Vec<FieldError>),
     /// The bindings cannot be used as they are configured.
     #[error("{} of the policies' configurations are not acceptable", .0.len())]
     Configuration(Vec<FieldError>),
@@ -118,7 +123,8 @@ impl Agents {
     /// When a field is not acceptable, the mode is laxer than the installation allows, or the store fails.
     pub async fn create(&self, owner: &UserId, new: NewAgent, seed: Option<Seed>) -> Result<Agent, AgentError> {
         let traits = new.checked(&self.config, &self.plugins)?;
-        self.plugins.bind(&traits.policies).await.map_err(draft::binding_error)?;
+        let own = &traits.policies;
+        self.plugins.bind(&own.bindings).await.map_err(|error| own.unbound(error))?;
         let id = seed.map_or_else(AgentId::generate, Seed::agent);
         if let Some(made) = seed.map(|_| self.store.agent(&id)).transpose()?.flatten() {
             return Ok(made);
@@ -134,7 +140,7 @@ impl Agents {
             mode: traits.mode,
             system_prompt: traits.system_prompt,
             labels: traits.labels,
-            policies: traits.policies,
+            policies: traits.policies.bindings,
             state: AgentState::Stopped,
             session: None,
             last_checkpoint: None,

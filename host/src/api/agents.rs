@@ -19,9 +19,9 @@ use super::guard::{TheAgent, TheCaller};
 use super::idempotency::TheSeed;
 use super::params::Params;
 use super::problem::Problem;
-use crate::agent::{ChangedAgent, NewAgent};
+use crate::agent::{AgentPolicy, ChangedAgent, NewAgent};
 use crate::clock::rfc3339_ms;
-use crate::config::BindingSpec;
+use crate::config::Config;
 use crate::schema;
 
 /// An agent as its owner sees it.
@@ -51,26 +51,27 @@ pub(super) struct AgentView {
     #[schema(required)]
     system_prompt: Option<String>,
     labels: BTreeMap<String, String>,
-    policies: Vec<BindingSpec>,
+    /// The operator's, and the agent's own.
+    policies: Vec<AgentPolicy>,
     #[schema(value_type = schema::Time)]
     created_at: String,
     #[schema(value_type = schema::Time)]
     updated_at: String,
 }
 
-impl From<Agent> for AgentView {
-    fn from(agent: Agent) -> Self {
+impl AgentView {
+    fn of(agent: Agent, config: &Config) -> Self {
         Self {
+            policies: AgentPolicy::of(&agent, &config.governance.mandatory_policies),
             agent_id: agent.id,
             agent_name: agent.name,
             model: agent.model,
             model_provider: agent.provider,
-            governance_mode: agent.mode,
+            governance_mode: agent.mode.max(config.governance.minimum_mode),
             state: agent.state,
             session_id: agent.session,
             system_prompt: agent.system_prompt,
             labels: agent.labels,
-            policies: agent.policies.iter().map(BindingSpec::from).collect(),
             created_at: rfc3339_ms(agent.created_at),
             updated_at: rfc3339_ms(agent.updated_at),
         }
@@ -102,7 +103,7 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let agent = app.agents.create(caller.user(), new, seed).await?;
     let location: [(HeaderName, String); 1] = [(header::LOCATION, format!("/v1/agents/{}", agent.id))];
-    Ok((StatusCode::CREATED, location, Answer(AgentView::from(agent))))
+    Ok((StatusCode::CREATED, location, Answer(AgentView::of(agent, &app.config))))
 }
 
 /// A page of agents.
@@ -141,7 +142,10 @@ pub(super) async fn list(
     let after = params.after::<AgentId>()?;
     let agents = app.agents.list(caller.user(), after.as_ref(), limit + 1)?;
     let (agents, next_cursor) = cursor::page(agents, limit, |agent| agent.id);
-    Ok(Answer(AgentList { agents: agents.into_iter().map(AgentView::from).collect(), next_cursor }))
+    Ok(Answer(AgentList {
+        agents: agents.into_iter().map(|agent| AgentView::of(agent, &app.config)).collect(),
+        next_cursor,
+    }))
 }
 
 /// Show an agent.
@@ -153,8 +157,8 @@ pub(super) async fn list(
     params(("id" = schema::AgentId, Path, description = "The agent's id.")),
     responses((status = 200, description = "The agent.", body = AgentView)),
 )]
-pub(super) async fn show(TheAgent(agent): TheAgent) -> Answer<AgentView> {
-    Answer(agent.into())
+pub(super) async fn show(State(app): State<App>, TheAgent(agent): TheAgent) -> Answer<AgentView> {
+    Answer(AgentView::of(agent, &app.config))
 }
 
 /// Change an agent.
@@ -177,7 +181,8 @@ pub(super) async fn change(
     TheAgent(agent): TheAgent,
     Json(changed): Json<ChangedAgent>,
 ) -> Result<Answer<AgentView>, Problem> {
-    Ok(Answer(app.agents.change(&agent.id, changed).await?.into()))
+    let agent = app.agents.change(&agent.id, changed).await?;
+    Ok(Answer(AgentView::of(agent, &app.config)))
 }
 
 /// Delete an agent.

@@ -19,6 +19,7 @@ mod log;
 mod messages;
 mod openapi;
 mod params;
+mod policies;
 mod problem;
 mod proofs;
 mod quota;

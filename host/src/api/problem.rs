@@ -54,6 +54,8 @@ codes! {
     ProofForbidden = "proof_forbidden", FORBIDDEN;
     /// The installation allows no mode as lax as this.
     ModeForbidden = "mode_forbidden", FORBIDDEN;
+    /// A policy's binding is the operator's alone.
+    MandatoryPolicy = "mandatory_policy", FORBIDDEN;
     /// There is no such thing, or it is another's.
     NotFound = "not_found", NOT_FOUND;
     /// The path knows other methods.
@@ -288,6 +290,7 @@ impl From<AgentError> for Problem {
         match error {
             AgentError::Invalid(errors) => Self::invalid(errors),
             AgentError::Configuration(errors) => Self::with_fields(Code::InvalidConfiguration, errors),
+            AgentError::MandatoryPolicy(errors) => Self::with_fields(Code::MandatoryPolicy, errors),
             AgentError::ModeForbidden => Self::new(Code::ModeForbidden, error.to_string()),
             AgentError::RestoredTooOften => Self::new(Code::RestoredTooOften, error.to_string()),
             AgentError::Store(error) => error.into(),

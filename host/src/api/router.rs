@@ -11,7 +11,7 @@ use super::guard::guard;
 use super::layers::{COMPLETIONS, FILES, no_such_method, no_such_path, surround};
 use super::{
     App, admin, agents, chat, checkpoints, completions, docs, files, health, idempotency, keys, log, messages, openapi,
-    proofs, quota, rate, vault, verdicts, verify,
+    policies, proofs, quota, rate, vault, verdicts, verify,
 };
 
 /// The public listener's routes.
@@ -26,6 +26,7 @@ pub fn router(app: App) -> Router {
         .route(FILES, post(files::create).get(files::list))
         .route("/v1/agents/{id}/files/{file_id}", get(files::show).delete(files::remove))
         .route("/v1/agents/{id}", get(agents::show).patch(agents::change).delete(agents::delete))
+        .route("/v1/agents/{id}/policies", get(policies::list).put(policies::replace))
         .route("/v1/agents/{id}/start", post(agents::start))
         .route("/v1/agents/{id}/stop", post(agents::stop))
         .route("/v1/agents/{id}/chat", get(chat::chat))

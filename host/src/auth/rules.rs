@@ -65,6 +65,8 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::POST, "/v1/agents/{id}/checkpoints", Rule::Owner),
     (Method::GET, "/v1/agents/{id}/checkpoints/{checkpoint_id}", Rule::Owner),
     (Method::POST, "/v1/agents/{id}/checkpoints/{checkpoint_id}/restore", Rule::Owner),
+    (Method::GET, "/v1/agents/{id}/policies", Rule::Key(Scope::AgentRead)),
+    (Method::PUT, "/v1/agents/{id}/policies", Rule::Owner),
     (Method::GET, "/v1/agents/{id}/proofs/{leaf_hash}", Rule::Key(Scope::ProofsRead)),
     (Method::GET, "/v1/agents/{id}/verdicts", Rule::Key(Scope::ProofsRead)),
     (Method::GET, "/v1/agents/{id}/quota", Rule::Key(Scope::QuotaRead)),

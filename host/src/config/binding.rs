@@ -1,4 +1,4 @@
-//! A binding as people write it, in the configuration and in the API alike.
+//! A binding as people write it.
 
 use gavel_log::judged::Stage;
 use gavel_log::record::{Enforcement, OnError};
@@ -7,31 +7,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::schema;
-
-/// A policy bound to an agent.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+/// A policy bound to agents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Binding, examples(json!({"policy": "pii", "config": {"action": "redact"}, "enforcement": "enforce"})))]
 pub struct BindingSpec {
     /// The policy's name, `name@version` or `name@sha256:digest`.
-    #[schema(example = "pii", min_length = 1)]
     pub policy: String,
     /// The policy's configuration, which its schema judges.
     #[serde(default)]
-    #[schema(value_type = Object)]
     pub config: Map<String, Value>,
     /// Whether its verdicts are obeyed.
     #[serde(default = "enforce")]
-    #[schema(value_type = schema::Enforcement)]
     pub enforcement: Enforcement,
     /// The stages at which it is asked; none for all that it can judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<schema::Stage>>)]
     pub stages: Option<Vec<Stage>>,
     /// What its failure does.
     #[serde(default)]
-    #[schema(value_type = schema::OnError)]
     pub on_error: OnError,
     /// When a judged answer is sent.
     #[serde(default)]
@@ -55,6 +47,12 @@ fn enforce() -> Enforcement {
 }
 
 impl BindingSpec {
+    /// The policy's name alone, without version or digest.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.policy.split('@').next().unwrap_or_default()
+    }
+
     /// The policy's newest version with its own defaults, enforced.
     #[must_use]
     pub fn of(policy: &str) -> Self {

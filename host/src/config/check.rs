@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use gavel_log::record::MAX_POLICIES;
+use gavel_log::record::{Enforcement, MAX_POLICIES};
 use url::{Host, Url};
 
 use super::{BindingSpec, Config, FilesConfig, OidcConfig, tiers};
@@ -47,6 +47,7 @@ impl Config {
         }
         bindings("governance.default_policies", &self.governance.default_policies)?;
         bindings("governance.mandatory_policies", &self.governance.mandatory_policies)?;
+        enforced("governance.mandatory_policies", &self.governance.mandatory_policies)?;
         if let Some(oidc) = &self.auth.oidc {
             oidc.check()?;
         }
@@ -120,8 +121,22 @@ fn bindings(key: &str, bindings: &[BindingSpec]) -> Result<(), OutOfBounds> {
         return Err(problem(format!("more than {MAX_POLICIES} policies")));
     }
     let mut seen = BTreeSet::new();
-    match bindings.iter().find(|binding| !seen.insert(binding.policy.as_str())) {
-        Some(twice) => Err(problem(format!("{} is named twice", twice.policy))),
+    // Two versions of one policy would give an agent two verdicts under one name.
+    match bindings.iter().find(|binding| !seen.insert(binding.name())) {
+        Some(twice) => Err(problem(format!("{} is bound twice", twice.name()))),
+        None => Ok(()),
+    }
+}
+
+/// A mandatory binding is one that is obeyed.
+fn enforced(key: &str, bindings: &[BindingSpec]) -> Result<(), OutOfBounds> {
+    let problem = |detail: String| OutOfBounds { key: key.to_owned(), detail };
+    let lax = |binding: &&BindingSpec| binding.enforcement == Enforcement::Observe;
+    if let Some(binding) = bindings.iter().find(lax) {
+        return Err(problem(format!("{} is mandatory, so it cannot be one that only observes", binding.policy)));
+    }
+    match bindings.iter().find(|binding| binding.stages.as_ref().is_some_and(Vec::is_empty)) {
+        Some(binding) => Err(problem(format!("{} is mandatory, and names no stage", binding.policy))),
         None => Ok(()),
     }
 }

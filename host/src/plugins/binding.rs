@@ -20,29 +20,39 @@ impl Plugins {
         self.bind_all(&[], own).await
     }
 
-    /// The operator's mandatory bindings and an agent's own, bound in this order.
+    /// The operator's mandatory bindings and an agent's own, bound in this order. An own binding of a policy that the
+    /// operator has made mandatory since has no effect: it would give a second verdict under one name.
     ///
     /// # Errors
     /// Which binding cannot be bound, and why.
     pub async fn bind_all(&self, mandatory: &[Binding], own: &[Binding]) -> Result<Arc<BoundSet>, PluginError> {
-        if mandatory.len() + own.len() > MAX_POLICIES {
-            return Err(PluginError::TooMany);
-        }
         let catalogue = self.catalogue();
         let key = (catalogue.generation, bindings_digest(&(mandatory, own))?);
         if let Some(set) = lock(&self.sets).get(&key) {
             return Ok(Arc::clone(set));
         }
-        let mut bound = Vec::with_capacity(mandatory.len() + own.len());
-        for (bindings, is_mandatory) in [(mandatory, true), (own, false)] {
-            for (index, binding) in bindings.iter().enumerate() {
-                let policy = self.bind_one(&catalogue, index, binding).await?;
-                bound.push(Arc::new(BoundBinding { mandatory: is_mandatory, ..policy }));
-            }
+        let own = own.iter().enumerate().filter(|(_, own)| !mandatory.iter().any(|theirs| theirs.name() == own.name()));
+        let all: Vec<_> =
+            mandatory.iter().enumerate().map(|place| (true, place)).chain(own.map(|place| (false, place))).collect();
+        if all.len() > MAX_POLICIES {
+            return Err(PluginError::TooMany);
+        }
+        let mut bound = Vec::with_capacity(all.len());
+        for (is_mandatory, (index, binding)) in all {
+            let policy = self.bind_one(&catalogue, index, binding).await?;
+            bound.push(Arc::new(BoundBinding { mandatory: is_mandatory, ..policy }));
         }
         let set = Arc::new(BoundSet::new(bound));
         lock(&self.sets).put(key, Arc::clone(&set));
         Ok(set)
+    }
+
+    /// One binding, bound: what a turn that began now would ask.
+    ///
+    /// # Errors
+    /// Why it cannot be bound.
+    pub async fn resolve(&self, binding: &Binding) -> Result<BoundBinding, PluginError> {
+        self.bind_one(&self.catalogue(), 0, binding).await
     }
 
     async fn bind_one(
@@ -54,10 +64,10 @@ impl Plugins {
         let component = catalogue
             .policy(&binding.policy)
             .ok_or_else(|| PluginError::UnknownPolicy { index, policy: binding.policy.clone() })?;
-        let stages = stages(&component, binding.stages.as_deref()).map_err(|detail| PluginError::Refused {
+        let stages = stages(&component, binding.stages.as_deref()).map_err(|stage| PluginError::Stage {
             index,
             policy: binding.policy.clone(),
-            detail,
+            stage: stage_name(stage),
         })?;
         let policy = self.bound_policy(&component, &binding.config).await.map_err(|error| match error {
             policy::BindError::Schema(faults) => PluginError::Schema { index, policy: binding.policy.clone(), faults },
@@ -99,11 +109,11 @@ fn bindings_digest(bindings: &(&[Binding], &[Binding])) -> Result<Hash, PluginEr
 }
 
 /// The stages that a binding is asked at: those that it names, if its policy can judge them all; else the policy's.
-fn stages(component: &PolicyComponent, named: Option<&[Stage]>) -> Result<Vec<Stage>, String> {
+fn stages(component: &PolicyComponent, named: Option<&[Stage]>) -> Result<Vec<Stage>, Stage> {
     let able = &component.manifest.stages;
     let Some(named) = named else { return Ok(able.clone()) };
     match named.iter().find(|stage| !able.contains(stage)) {
-        Some(stage) => Err(format!("it cannot judge the stage {}", stage_name(*stage))),
+        Some(stage) => Err(*stage),
         None => Ok(named.to_vec()),
     }
 }

@@ -149,10 +149,7 @@ async fn bind(
 
 fn describe(error: &BindError) -> String {
     match error {
-        BindError::Config(faults) => {
-            let places: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect();
-            format!("{error}: {}", places.join("; "))
-        }
+        BindError::Config(faults) => format!("{error}: {}", super::error::places(faults)),
         other => other.to_string(),
     }
 }

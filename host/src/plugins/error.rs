@@ -45,7 +45,7 @@ pub enum PluginError {
         policy: String,
     },
     /// A binding's configuration does not satisfy the policy's schema.
-    #[error("the configuration of {policy} does not satisfy its schema")]
+    #[error("the configuration of {policy} does not satisfy its schema: {}", places(.faults))]
     Schema {
         /// Its place in the list.
         index: usize,
@@ -54,7 +54,17 @@ pub enum PluginError {
         /// Where and what.
         faults: Vec<ConfigFault>,
     },
-    /// A policy refused its configuration, or cannot judge a stage that the binding names.
+    /// A binding names a stage that its policy cannot judge.
+    #[error("{policy} cannot judge the stage {stage}")]
+    Stage {
+        /// Its place in the list.
+        index: usize,
+        /// The policy.
+        policy: String,
+        /// The stage.
+        stage: String,
+    },
+    /// A policy refused its configuration.
     #[error("{policy}: {detail}")]
     Refused {
         /// Its place in the list.
@@ -73,4 +83,10 @@ pub enum PluginError {
     /// More bindings than a record can name.
     #[error("an agent has at most {MAX_POLICIES} policies")]
     TooMany,
+}
+
+/// Faults of a configuration, each with its place.
+pub(super) fn places(faults: &[ConfigFault]) -> String {
+    let places: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect();
+    places.join("; ")
 }

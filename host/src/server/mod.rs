@@ -68,6 +68,9 @@ pub enum StartError {
     /// There is nowhere to keep files.
     #[error("files: {0}")]
     Files(#[from] ObjectsError),
+    /// A policy of every agent cannot be bound.
+    #[error("governance.mandatory_policies: {0}")]
+    Mandatory(PluginError),
     /// What a crash left open could not be sealed.
     #[error("turns that were left open: {0}")]
     Recovery(#[from] TurnError),
@@ -116,7 +119,11 @@ impl Server {
         vault.settle(&store).await?;
         let plugins = Arc::new(Plugins::open(&config, vault.machine_code_key()).await?);
         // A mandatory policy that cannot be bound must stop the server, not the agents' turns one by one.
-        plugins.bind_all(&turn_options(&config).mandatory, &[]).await?;
+        plugins.bind(&turn_options(&config).mandatory).await.map_err(StartError::Mandatory)?;
+        let defaults: Vec<_> = config.governance.default_policies.iter().cloned().map(Into::into).collect();
+        if let Err(error) = plugins.bind(&defaults).await {
+            tracing::warn!(%error, "governance.default_policies: agents that name no policies cannot be made");
+        }
         let quotas = Arc::new(Quotas::new(&config));
         let turns = Arc::new(Turns::new(
             plugins.clone(),
@@ -242,6 +249,7 @@ fn turn_options(config: &Config) -> TurnOptions {
         output_bytes: config.limits.output_bytes,
         openings: config.privacy.openings,
         unjudged: config.limits.unjudged,
+        minimum_mode: config.governance.minimum_mode,
         mandatory: config.governance.mandatory_policies.iter().cloned().map(Into::into).collect(),
     }
 }

@@ -1,7 +1,8 @@
 //! Files that come with a message: what of them reaches the model, and what is recorded of them.
 //!
 //! A text stands behind the message's own, in a frame with its name; an image is a part of its own. In enforcing mode a
-//! text goes on as the turn's bindings let it pass at the stage `file`: they judged it at its upload, or do so now.
+//! text goes on as the turn's bindings let it pass at the stage `file`: they judged it at its upload, or do so now. A
+//! file's name is its uploader's words too, and judged as input; where it may not go on, the file's id stands for it.
 
 use bytes::Bytes;
 use gavel_log::judged::Stage;
@@ -96,6 +97,7 @@ impl Turn {
     pub(super) async fn enclose(&self, prompt: &mut Prompt) -> Result<Enclosed, TurnError> {
         let mut enclosed = Enclosed::default();
         for file in &self.begun.request.files {
+            let name = self.passed_name(&file.name, prompt).await?.unwrap_or_else(|| file.id.to_string());
             enclosed.files.push(file.id);
             enclosed.attachments.push(Attachment {
                 media_type: file.content_type.clone(),
@@ -105,11 +107,11 @@ impl Turn {
             match &file.body {
                 AttachedBody::Text(text) => {
                     let passed = self.passed(file, text, prompt, &mut enclosed).await?;
-                    enclosed.add_text(&file.name, passed.as_deref());
+                    enclosed.add_text(&name, passed.as_deref());
                 }
                 AttachedBody::Image { media_type, bytes } => {
                     enclosed.unjudged += file.size;
-                    enclosed.add_image(&file.name, media_type, bytes);
+                    enclosed.add_image(&name, media_type, bytes);
                 }
                 AttachedBody::Neither => {}
             }

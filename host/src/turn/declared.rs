@@ -6,6 +6,9 @@ use gavel_sandbox::provider::{ChatRequest, Part, Tool, ToolChoice};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// Digits of a number that may be more than a number.
+const TELLING_DIGITS: usize = 7;
+
 /// Everything in a request that is a caller's own words and no message.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,7 +41,7 @@ impl Declared {
     pub(super) fn of(request: &ChatRequest) -> Option<Self> {
         let value = |json: &String| serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.clone()));
         let extra = match request.extra_json.as_ref().map(value) {
-            // Numbers and switches alone are nobody's words.
+            // Switches and small numbers alone are nobody's words.
             Some(Value::Object(extra)) if extra.values().any(holds_text) => extra,
             _ => Map::new(),
         };
@@ -112,7 +115,9 @@ fn holds_text(value: &Value) -> bool {
         Value::String(_) => true,
         Value::Array(values) => values.iter().any(holds_text),
         Value::Object(members) => !members.is_empty(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        // As long as what tells one person from another: a seed may be a card's number.
+        Value::Number(number) => number.to_string().len() >= TELLING_DIGITS,
+        Value::Null | Value::Bool(_) => false,
     }
 }
 
@@ -180,9 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_alone_declare_nothing() {
+    fn small_numbers_alone_declare_nothing() {
         let plain = ChatRequest { extra_json: Some(r#"{"seed":7,"logit_bias":{}}"#.into()), ..ChatRequest::default() };
         assert_eq!(Declared::of(&plain), None);
+        let telling = ChatRequest { extra_json: Some(r#"{"seed":4111111111111111}"#.into()), ..plain.clone() };
+        assert!(Declared::of(&telling).unwrap().to_text().contains("4111111111111111"));
         let named = ChatRequest { tool_choice: Some(ToolChoice::Named("a".into())), ..plain };
         assert_eq!(Declared::of(&named).unwrap().to_text(), r#"{"tool_choice":"a"}"#);
     }

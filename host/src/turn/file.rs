@@ -5,6 +5,7 @@ use gavel_log::judged::Stage;
 use gavel_store::{Agent, FileId, LeafDraft, Sealed, SessionId};
 
 use super::attachment::file_facts;
+use super::facts::facts;
 use super::frame::GovernanceResult;
 use super::history::{Fate, PartKey};
 use super::judge::{Judgement, SubjectFrame};
@@ -53,6 +54,7 @@ impl Turns {
         caller: &CallerFacts,
         file: FileText<'_>,
     ) -> Result<Option<JudgedFile>, Refused> {
+        let mode = self.mode(agent);
         let set = self.bound(agent).await?;
         let instances = u32::try_from(set.at(Stage::File).len()).unwrap_or(u32::MAX);
         if instances == 0 {
@@ -63,7 +65,7 @@ impl Turns {
             model: agent.model.clone(),
             provider: agent.provider.clone(),
             now_ms: u64::try_from(clock::now_ms()).unwrap_or(0),
-            facts: facts(agent, caller, &file),
+            facts: facts(agent, caller, file_facts(file.name, file.content_type)),
             history: Vec::new(),
         };
         let record = RecordFrame {
@@ -71,18 +73,18 @@ impl Turns {
             session: file.session,
             key: file.key,
             openings: self.options.openings,
-            mode: agent.mode,
+            mode,
             engine: self.engine.clone(),
             model: agent.model.clone(),
             provider: agent.provider.clone(),
             metrics: self.metrics.clone(),
         };
-        let judgement = Judgement::of(&set, &subject, Stage::File, agent.mode, file.text).await;
+        let judgement = Judgement::of(&set, &subject, Stage::File, mode, file.text).await;
         let passage = Passage::of(&judgement, file.text);
         let whole = subject.subject(Stage::File, file.text);
         let leaf = record.draft(&passage.judged(None, &judgement, &whole)).map_err(TurnError::from)?;
         let unchanged = !passage.blocked && passage.edits.is_empty() && judgement.enforcing();
-        let bindings = set.digest_in(agent.mode);
+        let bindings = set.digest_in(mode);
         let key = PartKey::of_file(&agent.id, file.text, bindings);
         Ok(Some(JudgedFile {
             agent: agent.id,
@@ -124,14 +126,4 @@ impl JudgedFile {
         let result = governance_result(&self.agent, None, &self.judgement, sealed, owner);
         GovernanceResult { file_id: Some(file), ..result }
     }
-}
-
-/// What policies are told besides, sorted by name.
-fn facts(agent: &Agent, caller: &CallerFacts, file: &FileText<'_>) -> Vec<(String, String)> {
-    let mut facts =
-        vec![("caller.id".to_owned(), caller.id.clone()), ("caller.kind".to_owned(), caller.kind.to_owned())];
-    facts.extend(file_facts(file.name, file.content_type));
-    facts.extend(agent.labels.iter().map(|(name, value)| (format!("label.{name}"), value.clone())));
-    facts.sort();
-    facts
 }

@@ -12,6 +12,7 @@ use lru::LruCache;
 
 use super::judge::{Judgement, Place, SubjectFrame};
 use super::passage::Passage;
+use super::run::Turn;
 use super::seal::RecordFrame;
 use super::stateless::Asked;
 use super::transcript::Transcript;
@@ -47,6 +48,60 @@ impl Prompt {
         };
         let messages = self.request.messages.iter();
         messages.map(|said| Message { role: said.role, parts: said.parts.iter().flat_map(text).collect() }).collect()
+    }
+
+    /// What these bindings decide on a part, as input: judged and recorded where it is not remembered.
+    async fn fate_of(
+        &mut self,
+        part: &Earlier<'_>,
+        set: &BoundSet,
+        fates: &Fates,
+        frame: &SubjectFrame,
+        record: &RecordFrame,
+    ) -> Result<Fate, TurnError> {
+        let key = PartKey::of(record.agent, Stage::Input.into(), part.text, set.digest_in(record.mode));
+        let now = self.fates.iter().find(|(known, _)| *known == key).map(|(_, fate)| fate.clone());
+        if let Some(fate) = now.or_else(|| fates.get(&key)) {
+            return Ok(fate);
+        }
+        let judgement = Judgement::of(set, frame, Stage::Input, record.mode, part.text).await;
+        let subject = frame.subject(Stage::Input, part.text);
+        let passage = Passage::of(&judgement, part.text);
+        self.earlier.push(record.draft(&passage.judged(part.id, &judgement, &subject))?);
+        let fate = Fate::of(passage);
+        if matches!(&fate, Fate::Passes(edits) if edits.is_empty()) {
+            self.judged.extend(part.id);
+        }
+        self.fates.push((key, fate.clone()));
+        Ok(fate)
+    }
+}
+
+impl Turn {
+    /// Judges the agent's instructions where no verdict is obeyed: the provider has them already, and what they are is
+    /// recorded as everything else is.
+    pub(super) async fn observe_instructions(&self, prompt: &mut Prompt) -> Result<(), TurnError> {
+        let set = &self.begun.set;
+        match &self.begun.request.agent.system_prompt {
+            Some(text) if !set.at(Stage::Input).is_empty() => {
+                let part = Earlier::of_no_message(Role::System, text);
+                prompt.fate_of(&part, set, &self.begun.turns.fates, &self.subject, &self.record).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A file's name as it goes on: its uploader's words, and judged as such. None if a policy blocks it.
+    pub(super) async fn passed_name(&self, name: &str, prompt: &mut Prompt) -> Result<Option<String>, TurnError> {
+        if !self.begun.set.enforces(self.record.mode) {
+            return Ok(Some(name.to_owned()));
+        }
+        let part = Earlier::of_no_message(Role::User, name);
+        let fates = &self.begun.turns.fates;
+        match prompt.fate_of(&part, &self.begun.set, fates, &self.subject, &self.record).await? {
+            Fate::Passes(edits) => apply_edits(name, &edits).map(Some).map_err(|_| TurnError::Damaged("edits")),
+            Fate::Blocked => Ok(None),
+        }
     }
 }
 
@@ -139,6 +194,13 @@ struct Earlier<'a> {
     judged: Option<Hash>,
 }
 
+impl<'a> Earlier<'a> {
+    /// What is no message: the agent's instructions, the name of a file.
+    fn of_no_message(role: Role, text: &'a str) -> Self {
+        Self { id: None, role, text, judged: None }
+    }
+}
+
 /// Reads the conversation so far.
 pub(crate) fn read(
     turns: &Turns,
@@ -164,7 +226,7 @@ impl Conversation {
 
     /// What it consists of, oldest first.
     fn parts(&self) -> impl Iterator<Item = Earlier<'_>> {
-        let system = self.system.as_deref().map(|text| Earlier { id: None, role: Role::System, text, judged: None });
+        let system = self.system.as_deref().map(|text| Earlier::of_no_message(Role::System, text));
         let said = self.transcript.messages.iter();
         system.into_iter().chain(said.map(|said| Earlier {
             id: Some(said.id),
@@ -191,11 +253,7 @@ impl Conversation {
             let fate = if !set.enforces(record.mode) || part.judged == Some(bindings) {
                 Fate::Passes(Vec::new())
             } else {
-                let key = PartKey::of(record.agent, Stage::Input.into(), part.text, bindings);
-                match fates.get(&key) {
-                    Some(fate) => fate,
-                    None => judge(&part, key, set, frame, record, &mut prompt).await?,
-                }
+                prompt.fate_of(&part, set, fates, frame, record).await?
             };
             match fate {
                 Fate::Passes(edits) => {
@@ -208,25 +266,4 @@ impl Conversation {
         }
         Ok(prompt)
     }
-}
-
-/// Judges one part as input.
-async fn judge(
-    part: &Earlier<'_>,
-    key: PartKey,
-    set: &Arc<BoundSet>,
-    frame: &SubjectFrame,
-    record: &RecordFrame,
-    prompt: &mut Prompt,
-) -> Result<Fate, TurnError> {
-    let judgement = Judgement::of(set, frame, Stage::Input, record.mode, part.text).await;
-    let subject = frame.subject(Stage::Input, part.text);
-    let passage = Passage::of(&judgement, part.text);
-    prompt.earlier.push(record.draft(&passage.judged(part.id, &judgement, &subject))?);
-    let fate = Fate::of(passage);
-    if matches!(&fate, Fate::Passes(edits) if edits.is_empty()) {
-        prompt.judged.extend(part.id);
-    }
-    prompt.fates.push((key, fate.clone()));
-    Ok(fate)
 }

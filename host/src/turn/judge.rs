@@ -139,9 +139,19 @@ impl Judgement {
         Self { stage: place.stage, mode, answers }
     }
 
-    /// What the enforcing bindings decide together; in transparent mode what they would have decided.
+    /// What the enforcing bindings decide together; in transparent mode what they would have decided. Where a mandatory
+    /// binding changes or stops something in transparent mode, it is that: what was decided is what was done.
     pub(crate) fn decision(&self) -> DecisionKind {
-        self.combined(|answer| answer.binding.enforcement == Enforcement::Enforce)
+        self.combined(|answer| self.decides(answer))
+    }
+
+    /// Whether an answer counts for the decision.
+    fn decides(&self, answer: &Answer) -> bool {
+        if self.enforced() {
+            answer.binding.enforces(self.mode)
+        } else {
+            answer.binding.enforcement == Enforcement::Enforce
+        }
     }
 
     /// What all bindings decide together.
@@ -169,16 +179,13 @@ impl Judgement {
         self.combined(|answer| answer.binding.enforces(self.mode))
     }
 
-    /// The first enforcing binding behind a redaction or block.
+    /// The first binding behind a redaction or block.
     pub(crate) fn reason(&self) -> Option<Reason> {
         let decision = self.decision();
         if decision < DecisionKind::Redact {
             return None;
         }
-        self.answers
-            .iter()
-            .find(|answer| answer.binding.enforcement == Enforcement::Enforce && answer.decision() == decision)
-            .map(Answer::reason)
+        self.answers.iter().find(|answer| self.decides(answer) && answer.decision() == decision).map(Answer::reason)
     }
 
     /// The text that passes, with the edits of the enforcing bindings; in transparent mode all of it.

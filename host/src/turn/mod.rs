@@ -16,6 +16,7 @@ mod attachment;
 mod bindings;
 mod credential;
 mod declared;
+mod facts;
 mod file;
 mod frame;
 mod gate;
@@ -38,7 +39,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use gavel_log::record::Engine;
+use gavel_log::record::{Engine, Mode};
 use gavel_sandbox::policy::PolicyPermits;
 use gavel_sandbox::provider::ProviderPermit;
 use gavel_store::{
@@ -78,6 +79,8 @@ pub struct TurnOptions {
     pub unjudged: Unjudged,
     /// The operator's bindings, which every agent has before its own.
     pub mandatory: Vec<Binding>,
+    /// No turn is laxer, also of an agent that was made before the operator said so.
+    pub minimum_mode: Mode,
 }
 
 /// Who asks, as policies are told.
@@ -277,8 +280,9 @@ impl Turns {
         self.take(request).await.inspect_err(|refused| self.metrics.turn_refused(refused.code()))
     }
 
-    async fn take(self: &Arc<Self>, request: TurnRequest) -> Result<Begun, Refused> {
+    async fn take(self: &Arc<Self>, mut request: TurnRequest) -> Result<Begun, Refused> {
         let timing = timing::Timing::start();
+        request.agent.mode = self.mode(&request.agent);
         let agent = &request.agent;
         let (AgentState::Running, Some(session)) = (agent.state, agent.session) else {
             return Err(Refused::NotRunning);
@@ -317,6 +321,11 @@ impl Turns {
             _policy_permits: policy_permits,
             request,
         })
+    }
+
+    /// The mode that an agent's turns are judged in.
+    fn mode(&self, agent: &Agent) -> Mode {
+        agent.mode.max(self.options.minimum_mode)
     }
 
     fn full(&self, pool: PoolName) -> Refused {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 use super::attachment::Enclosed;
+use super::facts::facts;
 use super::frame::{FinishReason, Frame, GovernanceResult, Usage};
 use super::history::{self, Prompt, Told};
 use super::judge::{Judgement, SubjectFrame};
@@ -127,6 +128,8 @@ impl Turn {
     async fn prompted(&mut self, prompt: &mut Prompt) -> Result<(), TurnError> {
         if self.begun.detached.is_some() {
             self.judge_brought(prompt).await?;
+        } else if !self.is_enforced() {
+            self.observe_instructions(prompt).await?;
         }
         if self.begun.set.needs_history() {
             self.subject.history = prompt.history();
@@ -270,18 +273,10 @@ impl Turn {
         self.is_enforced().then(|| self.begun.set.digest_in(self.record.mode))
     }
 
-    /// What policies are told besides, sorted by name.
+    /// What policies are told besides.
     fn facts(&self, session_turns: u64) -> Vec<(String, String)> {
         let request = &self.begun.request;
-        let mut facts = vec![
-            ("caller.id".to_owned(), request.caller.id.clone()),
-            ("caller.kind".to_owned(), request.caller.kind.to_owned()),
-            ("session.turns".to_owned(), session_turns.to_string()),
-        ];
-        let labels = request.agent.labels.iter();
-        facts.extend(labels.map(|(name, value)| (format!("label.{name}"), value.clone())));
-        facts.sort();
-        facts
+        facts(&request.agent, &request.caller, [("session.turns".to_owned(), session_turns.to_string())])
     }
 
     /// Sends a frame that belongs to the turn's end or beginning. A client that is gone does not stop the turn.

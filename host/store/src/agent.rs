@@ -66,6 +66,8 @@ pub struct AgentChange {
     pub system_prompt: Option<Option<String>>,
     /// All labels, in place of those before.
     pub labels: Option<BTreeMap<String, String>>,
+    /// All its own policies, in place of those before.
+    pub policies: Option<Vec<Binding>>,
 }
 
 /// Whether an agent takes turns.
@@ -97,6 +99,14 @@ pub struct Binding {
     /// Whether output may be released while it is still judging.
     #[serde(default)]
     pub release: Release,
+}
+
+impl Binding {
+    /// The policy's name alone: what an agent has at most one binding of, whatever the version.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.policy.split('@').next().unwrap_or_default()
+    }
 }
 
 /// When a policy lets go of output.
@@ -195,13 +205,14 @@ impl AgentProfile {
     /// Makes the change, and says whether anything is another than before.
     pub(crate) fn change(&mut self, change: AgentChange, now: i64) -> bool {
         let before = self.clone();
-        let AgentChange { name, model, provider, mode, system_prompt, labels } = change;
+        let AgentChange { name, model, provider, mode, system_prompt, labels, policies } = change;
         set(&mut self.name, name);
         set(&mut self.model, model);
         set(&mut self.provider, provider);
         set(&mut self.mode, mode);
         set(&mut self.system_prompt, system_prompt);
         set(&mut self.labels, labels);
+        set(&mut self.policies, policies);
         let changed = *self != before;
         if changed {
             self.updated_at = now;

@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 pub(super) use shared::every_code;
 
 use super::{
-    agents, chat, checkpoints, completions, docs, files, health, keys, log, messages, proofs, quota, vault, verdicts,
-    verify,
+    agents, chat, checkpoints, completions, docs, files, health, keys, log, messages, policies, proofs, quota, vault,
+    verdicts, verify,
 };
 use crate::auth::routes;
 
@@ -62,6 +62,8 @@ use crate::auth::routes;
         log::tile,
         messages::clear,
         messages::list,
+        policies::list,
+        policies::replace,
         proofs::show,
         quota::show,
         vault::list,
@@ -76,8 +78,8 @@ use crate::auth::routes;
         (name = "Chat", description = "Governed turns."),
         (name = "Checkpoints", description = "Places in a conversation to go back to."),
         (name = "Completions", description = "Governed turns as OpenAI's clients ask for them."),
+        (name = "Policies", description = "What judges an agent's turns."),
         (name = "Messages", description = "What was said, as far as it passed."),
-        (name = "Verdicts", description = "What was decided, by which rule, and when."),
         (name = "Files", description = "What messages may name."),
         (name = "API keys", description = "Tokens for one agent, with scopes."),
         (name = "Vault", description = "The agent's own keys for its providers."),
