@@ -1,10 +1,9 @@
 //! Where a provider may send requests: scheme, host and port.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
-use url::{Host, Url};
+use url::Url;
 
 /// An origin as RFC 6454 has it, `http` and `https` only; two are equal when scheme, host and port are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -70,15 +69,6 @@ impl Origin {
     }
 }
 
-/// The address, where a URL names one literally in whatever notation; such a host skips the resolver.
-pub(super) fn literal_address(url: &Url) -> Option<IpAddr> {
-    match url.host()? {
-        Host::Ipv4(address) => Some(address.into()),
-        Host::Ipv6(address) => Some(address.into()),
-        Host::Domain(_) => None,
-    }
-}
-
 impl FromStr for Origin {
     type Err = OriginError;
 
@@ -122,15 +112,5 @@ mod tests {
         assert_eq!(error("https://user@api.openai.com"), OriginError::Credentials);
         assert_eq!(error("https://api.openai.com/v1"), OriginError::Path);
         assert_eq!(error("https://api.openai.com/?q"), OriginError::Path);
-    }
-
-    #[test]
-    fn literal_addresses_are_seen_in_every_notation() {
-        for text in
-            ["http://127.0.0.1/", "http://0x7f.1/", "http://2130706433/", "http://[::1]/", "http://017700000001/"]
-        {
-            assert!(literal_address(&Url::parse(text).unwrap()).is_some_and(|ip| ip.is_loopback()), "{text}");
-        }
-        assert_eq!(literal_address(&Url::parse("http://localhost/").unwrap()), None);
     }
 }

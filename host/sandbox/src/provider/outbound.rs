@@ -12,14 +12,14 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::address::is_public;
 use super::body::ResponseBody;
-use super::clients::{Clients, Prohibited};
+use super::clients::Clients;
 use super::grant::{Grant, is_hop_by_hop};
 use super::ledger::{Ledger, Stop};
 use super::limits::{HEADER_BYTES, ProviderLimits};
 use super::observe::UpstreamObserver;
-use super::origin::{Origin, literal_address};
+use super::origin::Origin;
+use super::reach::{Prohibited, Reach};
 
 /// Most bytes of one write to a request's body.
 const BODY_WRITE_BYTES: usize = 256 << 10;
@@ -96,7 +96,7 @@ impl Outbound {
             self.ledger.note(Stop::NotGranted(origin.to_string()));
             return Err(Error::HttpRequestDenied);
         }
-        if !self.grant.allow_private && literal_address(url).is_some_and(|address| !is_public(address)) {
+        if !(Reach { allow_private: self.grant.allow_private }).admits(url) {
             self.ledger.note(Stop::Private(origin.to_string()));
             return Err(Error::DestinationIpProhibited);
         }
