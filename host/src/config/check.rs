@@ -9,7 +9,7 @@ use url::{Host, Url};
 use super::{BindingSpec, Config, FilesConfig, OidcConfig, tiers};
 
 /// No deadline is longer: what waits longer has failed.
-const MAX_WAIT_MS: u64 = 3_600_000;
+pub(super) const MAX_WAIT_MS: u64 = 3_600_000;
 
 /// One key whose value is out of bounds.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,8 @@ impl Config {
         // Two for each policy of an agent with as many as it may have: else its turns would be busy for ever.
         within("plugins.policy_instances", self.plugins.policy_instances.into(), 2 * MAX_POLICIES as u64..=8192)?;
         within("plugins.provider_instances", self.plugins.provider_instances.into(), 1..=8192)?;
+        self.plugins.oci.check()?;
+        self.plugins.trust.check()?;
         within("store.cache_mib", self.store.cache_mib as u64, 1..=1 << 20)?;
         tiers::check(&self.tiers)?;
         if !(0.0..=1.0).contains(&self.telemetry.sample_ratio) {

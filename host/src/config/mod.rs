@@ -5,6 +5,7 @@ mod binding;
 mod check;
 mod load;
 mod providers;
+mod registries;
 mod tiers;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use binding::{BindingSpec, ReleaseSpec};
 pub use check::is_secure;
 pub use load::{ConfigError, Overrides, load};
 pub use providers::ProviderConfig;
+pub use registries::{OciConfig, RegistryLogin, TrustConfig};
 pub use tiers::{FREE, Tier};
 
 /// The whole configuration.
@@ -203,6 +205,10 @@ pub struct PluginsConfig {
     /// Where compiled plugins are kept between starts; none for `code/` in the data directory. Servers with the same
     /// master key may share it.
     pub cache_dir: Option<PathBuf>,
+    /// Registries that plugins are pulled from.
+    pub oci: OciConfig,
+    /// Whose plugins are accepted.
+    pub trust: TrustConfig,
 }
 
 /// Where uploads are kept.
@@ -298,6 +304,8 @@ impl Default for PluginsConfig {
             policy_instances: 512,
             provider_instances: 256,
             cache_dir: None,
+            oci: OciConfig::default(),
+            trust: TrustConfig::default(),
         }
     }
 }

@@ -10,6 +10,8 @@ mod bundled;
 mod catalogue;
 mod components;
 mod error;
+pub mod oci;
+pub mod trust;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
