@@ -44,6 +44,8 @@ const TABLE: &[(&str, &str, May)] = &[
     ("GET", "/log/key", May::Anyone),
     ("GET", "/log/consistency", May::Anyone),
     ("GET", "/log/tile/{*tile}", May::Anyone),
+    ("GET", "/verify/", May::Anyone),
+    ("GET", "/verify/{file}", May::Anyone),
     ("GET", "/verify/proof/{leaf_hash}", May::Anyone),
     ("POST", "/v1/agents", May::Users),
     ("GET", "/v1/agents", May::Users),
@@ -268,7 +270,7 @@ impl Scene {
             owner.chat(&agent).await.say("Hello").await;
             filled.push_str("?from=1&to=1");
         }
-        filled = filled.replace("{file}", "start.js");
+        filled = filled.replace("/docs/{file}", "/docs/start.js").replace("/verify/{file}", "/verify/portal.js");
         assert!(!filled.contains('{'), "teach the scene what {filled} names");
 
         let scope = match may {

@@ -37,6 +37,7 @@ mod oidc;
 mod openai_clients;
 mod openapi;
 mod policies;
+mod portal;
 mod privacy;
 mod proofs;
 mod public_log;

@@ -48,7 +48,11 @@ pub(super) async fn guard(
         Ok(shown) => app.access.authenticate(shown).await.map_err(Problem::from),
         Err(refused) => Err(refused),
     };
-    let caller = admitted.map_err(|refused| too_often(&app, &request).unwrap_or(refused))?;
+    let caller = admitted.map_err(|refused| match refused.code() {
+        // An issuer that cannot be asked says nothing of whoever came.
+        Code::Unauthorized => too_often(&app, &request).unwrap_or(refused),
+        _ => refused,
+    })?;
     caller.pass(rule)?;
     let path = path?;
     if matches!(rule, Rule::Owner | Rule::Key(_)) {

@@ -3,6 +3,7 @@
 
 mod admin;
 mod agents;
+mod asset;
 mod body;
 mod chat;
 mod checkpoints;

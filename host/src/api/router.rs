@@ -54,7 +54,9 @@ pub fn router(app: App) -> Router {
     let documents = Router::new()
         .route("/openapi.json", get(openapi::document))
         .route("/docs", get(docs::page))
-        .route("/docs/{file}", get(docs::asset));
+        .route("/verify/", get(verify::portal))
+        .route("/verify/{file}", get(verify::file))
+        .route("/docs/{file}", get(docs::file));
     finished(health_routes().merge(agents).merge(log).merge(documents), app)
 }
 

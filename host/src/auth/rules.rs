@@ -37,6 +37,8 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::GET, "/log/key", Rule::Open),
     (Method::GET, "/log/consistency", Rule::Open),
     (Method::GET, "/log/tile/{*tile}", Rule::Open),
+    (Method::GET, "/verify/", Rule::Open),
+    (Method::GET, "/verify/{file}", Rule::Open),
     (Method::GET, "/verify/proof/{leaf_hash}", Rule::Open),
     (Method::POST, "/v1/chat/completions", Rule::AnyKey(Scope::Chat)),
     (Method::GET, "/v1/models", Rule::AnyKey(Scope::Chat)),

@@ -1,24 +1,18 @@
-//! The API's reference for people: Swagger UI, from the binary. A page of it asks no other server for anything, and its
-//! content security policy would not let it.
+//! The API's reference for people: Swagger UI, from the binary.
 
 use std::sync::Arc;
 
 use axum::extract::Path;
-use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use utoipa_swagger_ui::Config;
 
+use super::asset;
 use super::problem::Problem;
 
 const PAGE: &str = include_str!("page.html");
 const START: &str = include_str!("start.js");
 /// What the page takes of Swagger UI's distribution.
 const OF_SWAGGER_UI: [&str; 3] = ["favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui.css"];
-/// Nothing from elsewhere; the style sheet has its icons in itself.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// The files change with the server's version alone.
-const FOR_AN_HOUR: &str = "public, max-age=3600";
 
 /// Show the API's reference.
 #[utoipa::path(
@@ -30,7 +24,7 @@ const FOR_AN_HOUR: &str = "public, max-age=3600";
         example = "<!DOCTYPE html>…")),
 )]
 pub(super) async fn page() -> Response {
-    file("text/html; charset=utf-8", PAGE.as_bytes().to_vec())
+    asset::page(PAGE)
 }
 
 /// Give a file that the reference's page loads.
@@ -48,29 +42,16 @@ pub(super) async fn page() -> Response {
         (status = 404, description = "There is no such file."),
     ),
 )]
-pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
     if name == "start.js" {
-        return Ok(file("text/javascript", START.as_bytes().to_vec()));
+        return Ok(asset::asset("text/javascript", START));
     }
     if !OF_SWAGGER_UI.contains(&name.as_str()) {
         return Err(Problem::not_found());
     }
     let found = utoipa_swagger_ui::serve(&name, Arc::new(Config::default()));
     let found = found.map_err(|error| Problem::internal(&*error))?.ok_or_else(Problem::not_found)?;
-    Ok(file(&found.content_type, found.bytes.into_owned()))
-}
-
-fn file(kind: &str, bytes: Vec<u8>) -> Response {
-    let headers = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_str(kind).unwrap_or(HeaderValue::from_static("application/octet-stream")),
-        ),
-        (header::CACHE_CONTROL, HeaderValue::from_static(FOR_AN_HOUR)),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-        (HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer")),
-    ];
-    (headers, bytes).into_response()
+    Ok(asset::asset(&found.content_type, found.bytes.into_owned()))
 }
 
 #[cfg(test)]
@@ -83,7 +64,7 @@ mod tests {
         let files: Vec<_> = named.iter().filter_map(|path| path.strip_prefix("/docs/")).collect();
         assert_eq!(files.len(), OF_SWAGGER_UI.len() + 1, "{named:?}");
         for name in files {
-            assert!(asset(Path(name.to_owned())).await.is_ok(), "{name}");
+            assert!(file(Path(name.to_owned())).await.is_ok(), "{name}");
         }
         assert!(!PAGE.contains("://") && !START.contains("://"));
     }
@@ -91,7 +72,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_else_of_the_distribution_is_served() {
         for name in ["index.html", "swagger-initializer.js", "oauth2-redirect.html", "", "../mod.rs"] {
-            assert!(asset(Path(name.to_owned())).await.is_err(), "{name}");
+            assert!(file(Path(name.to_owned())).await.is_err(), "{name}");
         }
     }
 }

@@ -43,7 +43,7 @@ use crate::auth::routes;
         completions::create,
         completions::model,
         completions::models,
-        docs::asset,
+        docs::file,
         docs::page,
         document,
         files::create,
@@ -71,6 +71,8 @@ use crate::auth::routes;
         vault::remove,
         verdicts::of_agent,
         verdicts::of_all,
+        verify::portal,
+        verify::file,
         verify::proof,
     ),
     tags(
