@@ -45,7 +45,7 @@ fn bound(runtime: &Runtime, name: &str, metered: bool) -> Arc<BoundPolicy> {
         let bytes = bundled_policy(name).expect("a bundled policy");
         let component = policies.load(bytes.into()).await.expect("a policy");
         let bound = component.bind(&serde_json::json!({})).await.expect("a binding");
-        assert!(bound.has_snapshot(), "{name} has no snapshot");
+        assert!(bound.warm().await, "{name} has no snapshot");
         bound
     })
 }

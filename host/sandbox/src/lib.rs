@@ -4,6 +4,7 @@
 //! granted. The two have engines and pools of their own.
 
 mod cache;
+mod compiler;
 mod interface;
 pub mod policy;
 mod pool;

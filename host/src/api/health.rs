@@ -118,7 +118,8 @@ pub(super) async fn live() -> Answer<Probe> {
 
 /// Say whether the server takes requests.
 ///
-/// It does not while it goes down.
+/// It does not while it goes down, nor before the policies that its configuration binds are compiled: a turn would be judged,
+/// but more slowly.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -130,7 +131,8 @@ pub(super) async fn live() -> Answer<Probe> {
     ),
 )]
 pub(super) async fn ready(State(app): State<App>) -> impl IntoResponse {
-    let status = status(&workers(&app));
+    let well = status(&workers(&app)) == Status::Ok && app.plugins.is_warm();
+    let status = if well { Status::Ok } else { Status::Degraded };
     (code(status), Answer(Probe { status }))
 }
 

@@ -41,6 +41,8 @@ impl Config {
         within("plugins.provider_instances", self.plugins.provider_instances.into(), 1..=8192)?;
         self.plugins.oci.check()?;
         self.plugins.trust.check()?;
+        within("plugins.snapshots_mib", self.plugins.snapshots_mib as u64, 0..=1 << 20)?;
+        within("plugins.cache_mib", self.plugins.cache_mib, 0..=1 << 30)?;
         within("store.cache_mib", self.store.cache_mib as u64, 1..=1 << 20)?;
         tiers::check(&self.tiers)?;
         if !(0.0..=1.0).contains(&self.telemetry.sample_ratio) {

@@ -202,6 +202,11 @@ pub struct PluginsConfig {
     pub policy_instances: u32,
     /// Most instances of providers at once. A turn takes one.
     pub provider_instances: u32,
+    /// MiB of machine code of policies as they are after `configure`, held in memory. What does not fit is configured for
+    /// each evaluation.
+    pub snapshots_mib: usize,
+    /// MiB of compiled plugins on disk. What was used longest ago is removed, and compiled again when it is needed.
+    pub cache_mib: u64,
     /// Where compiled plugins are kept between starts; none for `code/` in the data directory. Servers with the same
     /// master key may share it.
     pub cache_dir: Option<PathBuf>,
@@ -303,6 +308,8 @@ impl Default for PluginsConfig {
             memory_mib: 64,
             policy_instances: 512,
             provider_instances: 256,
+            snapshots_mib: 512,
+            cache_mib: 2048,
             cache_dir: None,
             oci: OciConfig::default(),
             trust: TrustConfig::default(),

@@ -9,7 +9,10 @@ use gavel_sandbox::policy::{self, BoundPolicy, PolicyComponent};
 use gavel_store::Binding;
 
 use super::catalogue::Catalogue;
-use super::{BoundBinding, BoundSet, PluginError, Plugins, lock};
+use super::{BoundBinding, BoundSet, PluginError, Plugins};
+
+/// What a bound policy takes besides its configuration: its rules, most of all.
+const BOUND_POLICY_BYTES: usize = 4 << 10;
 
 impl Plugins {
     /// An agent's own bindings, bound. Quick where the same were bound before.
@@ -27,9 +30,10 @@ impl Plugins {
     /// Which binding cannot be bound, and why.
     pub async fn bind_all(&self, mandatory: &[Binding], own: &[Binding]) -> Result<Arc<BoundSet>, PluginError> {
         let catalogue = self.catalogue();
-        let key = (catalogue.generation, bindings_digest(&(mandatory, own))?);
-        if let Some(set) = lock(&self.sets).get(&key) {
-            return Ok(Arc::clone(set));
+        let (digest, json_bytes) = bindings_digest(&(mandatory, own))?;
+        let key = (catalogue.generation, digest);
+        if let Some(set) = self.sets.get(&key) {
+            return Ok(set);
         }
         let own = own.iter().enumerate().filter(|(_, own)| !mandatory.iter().any(|theirs| theirs.name() == own.name()));
         let all: Vec<_> =
@@ -42,9 +46,8 @@ impl Plugins {
             let policy = self.bind_one(&catalogue, index, binding).await?;
             bound.push(Arc::new(BoundBinding { mandatory: is_mandatory, ..policy }));
         }
-        let set = Arc::new(BoundSet::new(bound));
-        lock(&self.sets).put(key, Arc::clone(&set));
-        Ok(set)
+        let bytes = json_bytes + bound.len() * BOUND_POLICY_BYTES;
+        Ok(self.sets.keep(key, Arc::new(BoundSet::new(bound)), bytes))
     }
 
     /// One binding, bound: what a turn that began now would ask.
@@ -90,22 +93,21 @@ impl Plugins {
     ) -> Result<Arc<BoundPolicy>, policy::BindError> {
         let json = gavel_log::jcs::to_string(config).map_err(|error| policy::BindError::Refused(error.to_string()))?;
         let key = (component.digest, Hash::of(json.as_bytes()));
-        if let Some(policy) = lock(&self.bound).get(&key) {
-            return Ok(Arc::clone(policy));
+        if let Some(policy) = self.bound.get(&key) {
+            return Ok(policy);
         }
-        let _binding = self.binder.lock().await;
-        if let Some(policy) = lock(&self.bound).get(&key) {
-            return Ok(Arc::clone(policy));
-        }
+        // Two turns may bind the same, which costs each one call of `configure`. To wait for one another here would have
+        // one slow `configure` hold up everybody.
         let policy = component.bind(config).await?;
-        lock(&self.bound).put(key, Arc::clone(&policy));
-        Ok(policy)
+        Ok(self.bound.keep(key, policy, json.len() + BOUND_POLICY_BYTES))
     }
 }
 
 /// Finds a bound set again. Bindings that are spelled differently are other ones here: that costs a second set, no more.
-fn bindings_digest(bindings: &(&[Binding], &[Binding])) -> Result<Hash, PluginError> {
-    serde_json::to_vec(bindings).map(|json| Hash::of(&json)).map_err(|error| PluginError::Engine(error.to_string()))
+/// Gives the bytes of their JSON, too.
+fn bindings_digest(bindings: &(&[Binding], &[Binding])) -> Result<(Hash, usize), PluginError> {
+    let json = serde_json::to_vec(bindings).map_err(|error| PluginError::Engine(error.to_string()))?;
+    Ok((Hash::of(&json), json.len()))
 }
 
 /// The stages that a binding is asked at: those that it names, if its policy can judge them all; else the policy's.

@@ -10,16 +10,18 @@ mod bundled;
 mod catalogue;
 mod components;
 mod error;
+mod kept;
 pub mod oci;
 pub mod trust;
 
-use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use gavel_log::Hash;
 use gavel_sandbox::policy::{BoundPolicy, PolicyComponent, PolicyLimits, PolicyRuntime};
 use gavel_sandbox::provider::{ProviderLimits, ProviderRuntime};
-use lru::LruCache;
+use gavel_store::Binding;
 use serde::Serialize;
 
 pub use archive::{Archive, ArchiveError};
@@ -28,13 +30,14 @@ use catalogue::Catalogue;
 pub use catalogue::Provider;
 use components::Components;
 pub use error::PluginError;
+use kept::Kept;
 
 use crate::config::Config;
 
-/// Bound policies that are kept for the next agent with the same configuration.
-const BOUND_POLICIES: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// Sets of bindings that are kept for the next turn.
-const BOUND_SETS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+/// Bytes of bound policies that are kept for the next agent with the same configuration, without their snapshots.
+const BOUND_POLICIES_BYTES: usize = 64 << 20;
+/// Bytes of sets of bindings that are kept for the next turn, with the policies that they alone may still hold.
+const BOUND_SETS_BYTES: usize = 64 << 20;
 
 /// An installed plugin, as a list of them shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -59,10 +62,10 @@ pub struct Plugins {
     pub providers: ProviderRuntime,
     catalogue: RwLock<Arc<Catalogue>>,
     components: Components,
-    bound: Mutex<LruCache<(Hash, Hash), Arc<BoundPolicy>>>,
-    sets: Mutex<LruCache<(u64, Hash), Arc<BoundSet>>>,
-    /// Held while a policy is bound, which costs half a second of compiling: two turns must not pay for the same.
-    binder: tokio::sync::Mutex<()>,
+    bound: Kept<(Hash, Hash), Arc<BoundPolicy>>,
+    sets: Kept<(u64, Hash), Arc<BoundSet>>,
+    /// Whether the policies that the configuration binds have had their snapshots made.
+    warm: AtomicBool,
 }
 
 impl Plugins {
@@ -72,26 +75,28 @@ impl Plugins {
     /// If the engine cannot be made, or a configured provider cannot be bound.
     pub async fn open(config: &Config, code_key: [u8; 32]) -> Result<Self, PluginError> {
         let engine = |error: &dyn std::fmt::Display| PluginError::Engine(error.to_string());
-        let cache = || gavel_sandbox::CodeCache::open(config.code_cache_dir(), code_key);
-        let limits = policy_limits(config);
-        let policies = PolicyRuntime::new(limits, Some(cache().map_err(|error| engine(&error))?))
+        let cache = gavel_sandbox::CodeCache::open(config.code_cache_dir(), code_key, config.plugins.cache_mib << 20);
+        let cache = Arc::new(cache.map_err(|error| engine(&error))?);
+        let policies = PolicyRuntime::new(policy_limits(config), Some(cache.clone()))
             .map_err(|error| engine(&format!("{error:#}")))?;
-        let providers = ProviderRuntime::new(&provider_limits(config), Some(cache().map_err(|error| engine(&error))?))
-            .map_err(|error| engine(&error))?;
+        let providers = ProviderRuntime::new(&provider_limits(config), Some(cache)).map_err(|error| engine(&error))?;
         let components = Components::new(Archive::open(&config.data_dir)?, Arc::clone(&policies));
         for plugin in bundled::POLICIES.iter().chain(&bundled::PROVIDERS) {
             components.keep(plugin.bytes).await?;
         }
+        let started = Instant::now();
+        tracing::info!("loading the bundled plugins; a first start compiles them");
         let catalogue = Catalogue::bundled(&policies, &providers, &config.providers).await?;
+        tracing::info!(ms = millis(started), "loaded the bundled plugins");
         catalogue.newest_policies().for_each(|policy| components.insert(Arc::clone(policy)));
         Ok(Self {
             components,
             policies,
             providers,
             catalogue: RwLock::new(Arc::new(catalogue)),
-            bound: Mutex::new(LruCache::new(BOUND_POLICIES)),
-            sets: Mutex::new(LruCache::new(BOUND_SETS)),
-            binder: tokio::sync::Mutex::new(()),
+            bound: Kept::new(BOUND_POLICIES_BYTES),
+            sets: Kept::new(BOUND_SETS_BYTES),
+            warm: AtomicBool::new(false),
         })
     }
 
@@ -120,6 +125,32 @@ impl Plugins {
     /// If nothing with this digest was ever kept, or it is no policy that this engine runs.
     pub async fn component(&self, digest: &Hash) -> Result<Arc<PolicyComponent>, PluginError> {
         self.components.policy(digest).await
+    }
+
+    /// Binds what most agents will be bound to, and waits for its snapshots. What cannot be bound is reported, and left to
+    /// whoever binds it.
+    pub async fn warm_up(&self, bindings: &[Binding]) {
+        let started = Instant::now();
+        for binding in bindings {
+            match self.bind(std::slice::from_ref(binding)).await {
+                Ok(set) => {
+                    for bound in &set.bindings {
+                        bound.policy.warm().await;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(policy = binding.policy, %error, "a policy of the configuration cannot be bound");
+                }
+            }
+        }
+        tracing::info!(ms = millis(started), "the configuration's policies are ready");
+        self.warm.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`warm_up`](Self::warm_up) has ended.
+    #[must_use]
+    pub fn is_warm(&self) -> bool {
+        self.warm.load(Ordering::Relaxed)
     }
 
     /// Whether a policy is installed under this name, with or without version or digest.
@@ -156,11 +187,16 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 fn policy_limits(config: &Config) -> PolicyLimits {
     PolicyLimits {
         evaluate_ms: config.plugins.evaluate_ms,
         memory_bytes: config.plugins.memory_mib << 20,
         max_instances: config.plugins.policy_instances,
+        snapshot_bytes: config.plugins.snapshots_mib << 20,
         ..PolicyLimits::default()
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gavel_log::SigningKey;
-use gavel_store::{CommitObserver, Store, StoreError, StoreOptions};
+use gavel_store::{Binding, CommitObserver, Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
 
 use crate::admin_socket::{self, Operator, SOCKET_NAME};
@@ -120,10 +120,10 @@ impl Server {
         let plugins = Arc::new(Plugins::open(&config, vault.machine_code_key()).await?);
         // A mandatory policy that cannot be bound must stop the server, not the agents' turns one by one.
         plugins.bind(&turn_options(&config).mandatory).await.map_err(StartError::Mandatory)?;
-        let defaults: Vec<_> = config.governance.default_policies.iter().cloned().map(Into::into).collect();
-        if let Err(error) = plugins.bind(&defaults).await {
-            tracing::warn!(%error, "governance.default_policies: agents that name no policies cannot be made");
-        }
+        let tasks = Tasks::default();
+        let (warming, usual) = (plugins.clone(), usual_bindings(&config));
+        let until = tasks.draining().clone();
+        tasks.spawn(async move { until.run_until_cancelled(warming.warm_up(&usual)).await });
         let quotas = Arc::new(Quotas::new(&config));
         let turns = Arc::new(Turns::new(
             plugins.clone(),
@@ -141,7 +141,6 @@ impl Server {
         // Last, so that the token is shown by the start that makes it.
         let first_user = ensure_first_user(&store, &data).await?;
         let open_turns = Arc::<OpenTurns>::default();
-        let tasks = Tasks::default();
         let mut registry = metrics.registry();
         registry.register_collector(Box::new(Readings {
             store: store.clone(),
@@ -252,6 +251,12 @@ fn turn_options(config: &Config) -> TurnOptions {
         minimum_mode: config.governance.minimum_mode,
         mandatory: config.governance.mandatory_policies.iter().cloned().map(Into::into).collect(),
     }
+}
+
+/// What agents have unless they say otherwise.
+fn usual_bindings(config: &Config) -> Vec<Binding> {
+    let governance = &config.governance;
+    governance.mandatory_policies.iter().chain(&governance.default_policies).cloned().map(Into::into).collect()
 }
 
 /// Opening may take a while after a crash, so it blocks no worker of the runtime.

@@ -62,7 +62,9 @@ impl Readings {
         let in_use = pools.map(|(name, pool)| (name, pool.in_use));
         let limits = pools.map(|(name, pool)| (name, pool.limit));
         by_pool(e, "gavel_sandbox_instances", "Instances that are promised or alive", in_use)?;
-        by_pool(e, "gavel_sandbox_instances_limit", "Most instances that may be", limits)
+        by_pool(e, "gavel_sandbox_instances_limit", "Most instances that may be", limits)?;
+        let snapshots = integer(self.plugins.policies.snapshot_bytes() as u64);
+        gauge(e, "gavel_sandbox_snapshot_bytes", "Machine code of configured policies held in memory", snapshots)
     }
 }
 

@@ -1,11 +1,12 @@
 //! A policy bound to a configuration: what a turn asks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use gavel_log::Hash;
 use gavel_log::judged::{Stage, Subject, Verdict};
 use gavel_log::record::PolicyError;
+use tokio::sync::watch;
 
 use super::bindings;
 use super::component::PolicyComponent;
@@ -13,6 +14,7 @@ use super::contract::Rules;
 use super::instance::{CallError, Live, Prepared, within};
 use super::review::Review;
 use super::snapshot;
+use super::snapshots::{Snapshot, Usage};
 use crate::{ConfigFault, schema};
 
 /// Texts on which a snapshot must agree with the definition before it is used.
@@ -49,7 +51,8 @@ pub struct Evaluation {
 /// A policy with its configuration.
 ///
 /// **A verdict is defined by a fresh instance: `configure`, then one call.** Where there is a snapshot, it stands for
-/// an instance right after `configure`.
+/// an instance right after `configure`. It is made in the background, and may be dropped and made again: verdicts are the
+/// same with it and without it.
 pub struct BoundPolicy {
     component: Arc<PolicyComponent>,
     config_json: String,
@@ -57,27 +60,37 @@ pub struct BoundPolicy {
     pub config_digest: Hash,
     /// The rules that a verdict may name.
     pub rules: Rules,
-    snapshot: Option<Prepared>,
+    pub(super) snapshot: watch::Sender<Snapshot>,
+    pub(super) usage: Usage,
+    /// Itself, for the one who makes snapshots.
+    this: Weak<Self>,
 }
 
 impl BoundPolicy {
-    pub(super) async fn bind(component: Arc<PolicyComponent>, config: &serde_json::Value) -> Result<Self, BindError> {
+    pub(super) async fn bind(
+        component: Arc<PolicyComponent>,
+        config: &serde_json::Value,
+    ) -> Result<Arc<Self>, BindError> {
         let faults = schema::faults(&component.schema, config);
         if !faults.is_empty() {
             return Err(BindError::Schema(faults));
         }
         let config_json = gavel_log::jcs::to_string(config).map_err(|error| BindError::Refused(error.to_string()))?;
-        let mut bound = Self {
+        let aside = component.runtime.aside().await;
+        let configured = configure(&component.runtime.limits, &component.prepared, &config_json).await;
+        drop(aside);
+        let (_, rules) = configured.map_err(|error| BindError::Refused(error.detail))?;
+        let rules = Rules::declare(rules.into_iter().map(|rule| (rule.id, rule.summary))).map_err(BindError::Rules)?;
+        let bound = Arc::new_cyclic(|this| Self {
             config_digest: Hash::of(config_json.as_bytes()),
             config_json,
-            rules: Rules::default(),
-            snapshot: None,
+            rules,
+            snapshot: watch::Sender::new(Snapshot::Absent),
+            usage: Usage::default(),
+            this: Weak::clone(this),
             component,
-        };
-        let (_, rules) = bound.configured().await.map_err(|error| BindError::Refused(error.detail))?;
-        bound.rules =
-            Rules::declare(rules.into_iter().map(|rule| (rule.id, rule.summary))).map_err(BindError::Rules)?;
-        bound.snapshot = bound.checked_snapshot().await;
+        });
+        bound.ask_for_snapshot();
         Ok(bound)
     }
 
@@ -93,10 +106,18 @@ impl BoundPolicy {
         &self.config_json
     }
 
-    /// Whether evaluations start from a snapshot.
+    /// Whether evaluations start from a snapshot now.
     #[must_use]
     pub fn has_snapshot(&self) -> bool {
-        self.snapshot.is_some()
+        matches!(*self.snapshot.borrow(), Snapshot::Made(_))
+    }
+
+    /// Waits until its snapshot is made, or is known not to be made now; says whether there is one.
+    pub async fn warm(&self) -> bool {
+        self.ask_for_snapshot();
+        let mut snapshot = self.snapshot.subscribe();
+        let settled = snapshot.wait_for(|snapshot| !matches!(snapshot, Snapshot::Waiting)).await;
+        settled.is_ok_and(|snapshot| matches!(*snapshot, Snapshot::Made(_)))
     }
 
     /// Whether it can judge a text while it is being written.
@@ -108,7 +129,7 @@ impl BoundPolicy {
     /// Judges `subject` in an instance of its own.
     pub async fn evaluate(&self, subject: &Subject) -> Evaluation {
         let started = Instant::now();
-        let result = self.evaluate_with(subject, self.snapshot.as_ref()).await;
+        let result = self.evaluate_with(subject, self.ready_made().as_deref()).await;
         Evaluation { result, elapsed: started.elapsed() }
     }
 
@@ -149,27 +170,47 @@ impl BoundPolicy {
 
     /// An instance that has been configured, from the snapshot where there is one.
     pub(super) async fn fresh(&self) -> Result<Live, CallError> {
-        self.instance(self.snapshot.as_ref()).await
+        self.instance(self.ready_made().as_deref()).await
+    }
+
+    /// The snapshot, if there is one. Otherwise it is asked for, and may be there the next time.
+    fn ready_made(&self) -> Option<Arc<Prepared>> {
+        let snapshots = &self.component.runtime.snapshots;
+        snapshots.used(&self.usage);
+        match &*self.snapshot.borrow() {
+            Snapshot::Made(prepared) => return Some(Arc::clone(prepared)),
+            Snapshot::Waiting | Snapshot::Impossible => return None,
+            Snapshot::Absent => {}
+        }
+        self.ask_for_snapshot();
+        None
+    }
+
+    fn ask_for_snapshot(&self) {
+        if let Some(this) = self.this.upgrade() {
+            self.component.runtime.snapshots.ask(&this);
+        }
     }
 
     async fn instance(&self, snapshot: Option<&Prepared>) -> Result<Live, CallError> {
         match snapshot {
             Some(prepared) => prepared.instantiate(&self.component.runtime.limits).await,
-            None => Ok(self.configured().await?.0),
+            None => {
+                let runtime = &self.component.runtime;
+                Ok(configure(&runtime.limits, &self.component.prepared, &self.config_json).await?.0)
+            }
         }
     }
 
-    async fn configured(&self) -> Result<(Live, Vec<bindings::policy::Rule>), CallError> {
-        configure(&self.component.runtime.limits, &self.component.prepared, &self.config_json).await
-    }
-
     /// A snapshot that agrees with the definition on the trial texts, if one can be made.
-    async fn checked_snapshot(&self) -> Option<Prepared> {
+    pub(super) async fn checked_snapshot(self: Arc<Self>) -> Option<Prepared> {
         let name = &self.component.manifest.name;
-        let snapshot = match snapshot::make(&self.component, &self.config_json, self.config_digest).await {
+        let _aside = self.component.runtime.aside().await;
+        let snapshot = match snapshot::make(&self).await {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                tracing::warn!(policy = %name, %error, "cannot be snapshotted: configured for each evaluation");
+                let error = format!("{error:#}");
+                tracing::warn!(policy = %name, error, "cannot be snapshotted: configured for each evaluation");
                 return None;
             }
         };

@@ -74,8 +74,9 @@ impl PolicyComponent {
             return Err(LoadError::TooLarge(bytes.len()));
         }
         let digest = Hash::of(&bytes);
-        let component =
-            runtime.compile(&bytes).await.map_err(|error| LoadError::NotAComponent(format!("{error:#}")))?;
+        let source = Arc::clone(&bytes);
+        let compiled = runtime.compiler.compile(digest, move |_| Ok(source)).await;
+        let component = compiled.map_err(|error| LoadError::NotAComponent(format!("{error:#}")))?;
         if let Some(import) = wasi::forbidden_import(&runtime.engine, &component) {
             return Err(LoadError::ForbiddenImport(import));
         }
@@ -85,12 +86,23 @@ impl PolicyComponent {
         Ok(Self { runtime, bytes, prepared, schema, digest, manifest })
     }
 
-    /// Binds it to a configuration.
+    /// Binds it to a configuration: checked here, by the definition. Its snapshot is made in the background.
     ///
     /// # Errors
     /// If the configuration does not satisfy the policy's schema, or the policy refuses it or fails.
     pub async fn bind(self: &Arc<Self>, config: &serde_json::Value) -> Result<Arc<BoundPolicy>, BindError> {
-        BoundPolicy::bind(Arc::clone(self), config).await.map(Arc::new)
+        BoundPolicy::bind(Arc::clone(self), config).await
+    }
+
+    /// What runs it.
+    #[must_use]
+    pub fn runtime(&self) -> &PolicyRuntime {
+        &self.runtime
+    }
+
+    /// Bytes of its machine code.
+    pub(super) fn code_bytes(&self) -> usize {
+        self.prepared.code_bytes()
     }
 }
 
@@ -98,6 +110,7 @@ async fn describe(
     runtime: &PolicyRuntime,
     prepared: &Prepared,
 ) -> Result<(PolicyManifest, jsonschema::Validator), LoadError> {
+    let _aside = runtime.aside().await;
     let limits = &runtime.limits;
     let mut live = prepared.instantiate(limits).await?;
     let (guest, store) = live.policy(limits.evaluate_fuel(0)).map_err(CallError::from)?;

@@ -10,6 +10,7 @@ use super::bindings::{policy, streaming};
 use super::guest::{Guest, LimitExceeded};
 use super::limits::PolicyLimits;
 use super::wasi;
+use crate::compiler::code_bytes;
 use crate::interface::Version;
 
 /// A failed call: what the record says, and what the log of the server may say besides.
@@ -64,6 +65,7 @@ pub(super) struct Prepared {
     pre: InstancePre<Guest>,
     policy: std::sync::Arc<policy::GuestIndices>,
     streaming: Option<std::sync::Arc<streaming::GuestIndices>>,
+    code_bytes: usize,
 }
 
 impl Prepared {
@@ -74,8 +76,14 @@ impl Prepared {
         Ok(Self {
             policy: policy::GuestIndices::new(&pre)?.into(),
             streaming: streams.then(|| streaming::GuestIndices::new(&pre)).transpose()?.map(Into::into),
+            code_bytes: code_bytes(component),
             pre,
         })
+    }
+
+    /// Bytes of machine code, with the data that it starts from.
+    pub(super) fn code_bytes(&self) -> usize {
+        self.code_bytes
     }
 
     pub(super) fn streams(&self) -> bool {

@@ -32,6 +32,9 @@ pub struct PolicyLimits {
     /// Policy instances alive at once. Not part of the digest: it decides when, never what.
     #[serde(skip)]
     pub max_instances: u32,
+    /// Bytes of machine code of all snapshots. Not part of the digest either: a verdict is the same without a snapshot.
+    #[serde(skip)]
+    pub snapshot_bytes: usize,
 }
 
 impl Default for PolicyLimits {
@@ -44,6 +47,7 @@ impl Default for PolicyLimits {
             result_bytes: 1 << 20,
             metered: true,
             max_instances: 512,
+            snapshot_bytes: 512 << 20,
         }
     }
 }

@@ -10,6 +10,7 @@ mod limits;
 mod review;
 mod runtime;
 mod snapshot;
+mod snapshots;
 mod wasi;
 
 pub use bound::{BindError, BoundPolicy, Evaluation};

@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use gavel_log::Hash;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wasmtime::component::Component;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::component::{LoadError, PolicyComponent};
 use super::limits::PolicyLimits;
+use super::snapshots::Snapshots;
 use crate::Pool;
 use crate::cache::CodeCache;
+use crate::compiler::Compiler;
 use crate::ticker::Ticker;
 
 /// Memory, tables and core instances of one component: a Rust guest has three core modules, a Python one more.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 16;
 const TABLES_PER_COMPONENT: u32 = 8;
+/// Instances that no turn has taken a permit for. They have places of their own, so that a turn's permit is always good.
+const ASIDE_INSTANCES: u32 = 8;
 const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 
 /// The right to have so many policy instances alive. Taken before a turn, so that load is never a verdict.
@@ -28,8 +31,10 @@ pub struct PolicyRuntime {
     pub(super) engine: Engine,
     pub(super) limits: PolicyLimits,
     limits_digest: Hash,
+    pub(super) compiler: Compiler,
+    pub(super) snapshots: Arc<Snapshots>,
     permits: Arc<Semaphore>,
-    cache: Option<CodeCache>,
+    aside: Semaphore,
     ticker: Ticker,
 }
 
@@ -38,15 +43,17 @@ impl PolicyRuntime {
     ///
     /// # Errors
     /// If the engine cannot be made with these limits on this machine.
-    pub fn new(limits: PolicyLimits, cache: Option<CodeCache>) -> wasmtime::Result<Arc<Self>> {
+    pub fn new(limits: PolicyLimits, cache: Option<Arc<CodeCache>>) -> wasmtime::Result<Arc<Self>> {
         let engine = Engine::new(&config(&limits))?;
         Ok(Arc::new(Self {
             ticker: Ticker::start(&engine),
             limits_digest: limits.digest(),
+            compiler: Compiler::new(&engine, cache)?,
+            snapshots: Snapshots::new(limits.snapshot_bytes),
             permits: Arc::new(Semaphore::new(limits.max_instances as usize)),
+            aside: Semaphore::new(ASIDE_INSTANCES as usize),
             engine,
             limits,
-            cache,
         }))
     }
 
@@ -83,43 +90,27 @@ impl PolicyRuntime {
         PolicyComponent::load(Arc::clone(self), bytes).await.map(Arc::new)
     }
 
-    /// Compiles a component, or takes it from the cache.
-    pub(super) async fn compile(&self, bytes: &Arc<[u8]>) -> wasmtime::Result<Component> {
-        let name = Hash::of(bytes);
-        match self.cached(name) {
-            Some(component) => Ok(component),
-            None => self.compile_named(name, bytes).await,
-        }
+    /// The right to an instance that no turn has taken a permit for: to describe, to bind, to make a snapshot.
+    pub(super) async fn aside(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.aside.acquire().await.ok()
     }
 
-    pub(super) fn cached(&self, name: Hash) -> Option<Component> {
-        self.cache.as_ref()?.load(&self.engine, name)
-    }
-
-    pub(super) async fn compile_named(&self, name: Hash, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let component = self.compile_uncached(bytes.to_vec()).await?;
-        if let Some(cache) = &self.cache {
-            cache.store(&self.engine, name, &component);
-        }
-        Ok(component)
-    }
-
-    /// Compiles on a thread of its own: it takes half a second.
-    pub(super) async fn compile_uncached(&self, bytes: Vec<u8>) -> wasmtime::Result<Component> {
-        let engine = self.engine.clone();
-        tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes))
-            .await
-            .map_err(|error| wasmtime::format_err!("the compiler failed: {error}"))?
+    /// Bytes of machine code that snapshots hold now.
+    #[must_use]
+    pub fn snapshot_bytes(&self) -> usize {
+        self.snapshots.bytes()
     }
 }
 
 fn config(limits: &PolicyLimits) -> Config {
-    let instances = limits.max_instances;
+    let instances = limits.max_instances.saturating_add(ASIDE_INSTANCES);
     let mut pool = PoolingAllocationConfig::new();
+    // As much for every instance as any may have: else a permit would not be worth an instance.
     pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(4))
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
         .total_memories(instances)
-        .total_tables(instances.saturating_mul(2))
+        .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT))
         .total_stacks(instances)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(1)

@@ -26,6 +26,7 @@ use super::stream::ChatStream;
 use super::world;
 use crate::Pool;
 use crate::cache::CodeCache;
+use crate::compiler::Compiler;
 use crate::interface::Version;
 use crate::ticker::Ticker;
 
@@ -46,7 +47,7 @@ pub struct ProviderRuntime {
     linker: Linker<Guest>,
     permits: Arc<Semaphore>,
     trials: Semaphore,
-    cache: Option<Arc<CodeCache>>,
+    compiler: Compiler,
 }
 
 /// A component that was checked and compiled.
@@ -76,8 +77,9 @@ impl ProviderRuntime {
     ///
     /// # Errors
     /// If the engine or a client cannot be built on this machine.
-    pub fn new(limits: &ProviderLimits, cache: Option<CodeCache>) -> Result<Self, RuntimeError> {
+    pub fn new(limits: &ProviderLimits, cache: Option<Arc<CodeCache>>) -> Result<Self, RuntimeError> {
         let engine = engine(limits).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
+        let compiler = Compiler::new(&engine, cache).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
         let linker = world::linker(&engine).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
         let shared = Shared {
             clients: Arc::new(Clients::new(limits)?),
@@ -87,7 +89,7 @@ impl ProviderRuntime {
         };
         let permits = Arc::new(Semaphore::new(limits.max_instances as usize));
         let trials = Semaphore::new(TRIAL_INSTANCES as usize);
-        Ok(Self { shared: Arc::new(shared), linker, permits, trials, cache: cache.map(Arc::new) })
+        Ok(Self { shared: Arc::new(shared), linker, permits, trials, compiler })
     }
 
     /// Checks a component's size, imports, exports and manifest, and compiles it: about a second of one core.
@@ -99,9 +101,8 @@ impl ProviderRuntime {
             return Err(LoadError::TooLarge { size: bytes.len(), limit: COMPONENT_BYTES });
         }
         let digest = Hash(Sha256::digest(bytes).into());
-        let (engine, cache, bytes) = (self.shared.engine.clone(), self.cache.clone(), bytes.to_vec());
-        let compiled = tokio::task::spawn_blocking(move || compile(&engine, cache.as_deref(), digest, &bytes)).await;
-        let compiled = compiled.map_err(|error| LoadError::Compile(error.to_string()))?;
+        let bytes: Arc<[u8]> = bytes.into();
+        let compiled = self.compiler.compile(digest, move |_| Ok(bytes)).await;
         let component = compiled.map_err(|error| LoadError::Compile(detail(&format!("{error:#}"), None)))?;
         self.admit(&component, digest).await
     }
@@ -248,17 +249,6 @@ impl ProviderBinding {
     pub fn grant(&self) -> &Grant {
         &self.grant
     }
-}
-
-fn compile(engine: &Engine, cache: Option<&CodeCache>, digest: Hash, bytes: &[u8]) -> wasmtime::Result<Component> {
-    if let Some(component) = cache.and_then(|cache| cache.load(engine, digest)) {
-        return Ok(component);
-    }
-    let component = Component::from_binary(engine, bytes)?;
-    if let Some(cache) = cache {
-        cache.store(engine, digest, &component);
-    }
-    Ok(component)
 }
 
 fn engine(limits: &ProviderLimits) -> wasmtime::Result<Engine> {

@@ -20,7 +20,7 @@ async fn snapshot_definition_and_stream_give_the_same_verdict() {
     let runtime = runtime();
     for package in ["gavel-policy-pii", "gavel-policy-secrets"] {
         let policy = bound(&runtime, package).await;
-        assert!(policy.has_snapshot() && policy.streams(), "{package}");
+        assert!(policy.warm().await && policy.streams(), "{package}");
         for text in TEXTS {
             let subject = subject(Stage::Output, text);
             let quick = policy.evaluate(&subject).await.result.expect("a verdict");
@@ -52,8 +52,8 @@ async fn cached_code_is_used_when_it_is_authentic_and_made_again_when_not() {
     let directory = tempfile::tempdir().expect("a directory");
     let bytes: std::sync::Arc<[u8]> = components::build("gavel-policy-hostile").into();
     let start = |key: [u8; 32]| {
-        let cache = CodeCache::open(directory.path().to_owned(), key).expect("a cache");
-        PolicyRuntime::new(PolicyLimits::default(), Some(cache)).expect("an engine")
+        let cache = CodeCache::open(directory.path().to_owned(), key, 1 << 30).expect("a cache");
+        PolicyRuntime::new(PolicyLimits::default(), Some(cache.into())).expect("an engine")
     };
     let digest = start([1; 32]).load(bytes.clone()).await.expect("a policy").digest;
     let files = || std::fs::read_dir(directory.path()).expect("a directory").map(|file| file.expect("a file").path());

@@ -36,8 +36,8 @@ impl House {
     pub(crate) fn new(limits: &ProviderLimits) -> Self {
         static CODE: OnceLock<TempDir> = OnceLock::new();
         let directory = CODE.get_or_init(|| tempfile::tempdir().unwrap());
-        let cache = CodeCache::open(directory.path().to_owned(), [7; 32]).unwrap();
-        Self { runtime: ProviderRuntime::new(limits, Some(cache)).unwrap() }
+        let cache = CodeCache::open(directory.path().to_owned(), [7; 32], 1 << 30).unwrap();
+        Self { runtime: ProviderRuntime::new(limits, Some(Arc::new(cache))).unwrap() }
     }
 
     pub(crate) async fn openai(&self) -> Arc<ProviderComponent> {
