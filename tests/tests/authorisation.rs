@@ -76,6 +76,7 @@ const TABLE: &[(&str, &str, May)] = &[
     ("POST", "/v1/agents/{id}/checkpoints/{checkpoint_id}/restore", May::Owner),
     ("GET", "/v1/agents/{id}/policies", May::Keys("agent:read")),
     ("PUT", "/v1/agents/{id}/policies", May::Owner),
+    ("POST", "/v1/policies/{name}/evaluate", May::Users),
     ("GET", "/v1/verdicts", May::Auditors),
     ("POST", "/v1/chat/completions", May::AnyKey("chat")),
     ("GET", "/v1/models", May::AnyKey("chat")),
@@ -271,6 +272,7 @@ impl Scene {
             filled.push_str("?from=1&to=1");
         }
         filled = filled.replace("/docs/{file}", "/docs/start.js").replace("/verify/{file}", "/verify/portal.js");
+        filled = filled.replace("{name}", "pii");
         assert!(!filled.contains('{'), "teach the scene what {filled} names");
 
         let scope = match may {
@@ -355,6 +357,15 @@ async fn every_route_lets_in_whom_the_table_names_and_no_one_else() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_line_is_of_a_route_that_the_server_has_and_stands_once() {
+    let known: BTreeSet<_> = gavel::auth::routes().map(|(method, path, _)| (method.as_str(), path)).collect();
+    let lines: Vec<_> = TABLE.iter().map(|(method, path, _)| (*method, *path)).collect();
+    let unknown: Vec<_> = lines.iter().filter(|line| !known.contains(*line)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    assert_eq!(lines.len(), lines.iter().collect::<BTreeSet<_>>().len(), "a line stands twice");
 }
 
 #[tokio::test]

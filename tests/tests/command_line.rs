@@ -33,6 +33,27 @@ async fn a_misspelt_key_is_named_with_its_nearest() {
 }
 
 #[tokio::test]
+async fn a_configuration_is_checked_with_the_policies_that_it_binds() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("gavel.toml");
+    for (toml, fault) in [
+        ("mandatory_policies = [{ policy = \"pii\", config = { action = \"block\" } }]", None),
+        ("mandatory_policies = [{ policy = \"of-this-house\" }, { policy = \"pii@9.9.9\", config = { x = 1 } }]", None),
+        (
+            "mandatory_policies = [{ policy = \"pii\", config = { action = \"shout\" } }]",
+            Some("mandatory_policies: the configuration of pii"),
+        ),
+        ("default_policies = [{ policy = \"secrets\", config = { actions = { jwt = 7 } } }]", Some("/actions/jwt")),
+        ("mandatory_policies = [{ policy = \"pii\", enforcement = \"observe\" }]", Some("pii is mandatory")),
+    ] {
+        std::fs::write(&file, format!("[governance]\n{toml}\n")).unwrap();
+        let ran = gavel_command(&["config", "check", "--config", file.to_str().unwrap()]).await;
+        assert_eq!(ran.status, Some(i32::from(fault.is_some())), "{toml}: {ran:?}");
+        assert!(ran.err.contains(fault.unwrap_or_default()), "{toml}: {ran:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_demo_shows_the_main_job_offline() {
     let demo = gavel_command(&["demo"]).await;
     assert_eq!(demo.status, Some(0), "{}\n{}", demo.out, demo.err);

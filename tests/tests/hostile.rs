@@ -90,6 +90,20 @@ async fn a_failing_policy_blocks_the_input_and_the_provider_hears_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_fails_when_it_is_tried_out_is_an_answer() {
+    let home = Home::new().await;
+    for (told, kind) in
+        [("loop", "fuel"), ("eat memory", "memory"), ("undeclared", "inconsistent"), ("refuse", "refused")]
+    {
+        let question = json!({"text": format!("do:{told}.")});
+        let answer = home.alice.post("/v1/policies/hostile/evaluate", &question).await.expect(200);
+        assert_eq!((&answer["error"], &answer["decision"]), (&json!(kind), &Value::Null), "{told}");
+        assert_eq!((&answer["text"], &answer["edits"], &answer["findings"]), (&Value::Null, &json!([]), &json!([])));
+    }
+    home.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_breaks_its_word_stops_the_answer() {
     let home = Home::new().await;
     let agent = home.agent("enforcing", hostile()).await;

@@ -24,6 +24,7 @@ mod completions;
 mod crash;
 mod deleting;
 mod enforcing;
+mod evaluate;
 mod faults;
 mod files;
 mod frames;

@@ -154,11 +154,15 @@ async fn a_full_pool_of_policies_is_busy_and_recovers() {
     assert_eq!(figures.one("gavel_sandbox_permits_refused_total", &[("pool", "policies")]), 1.0);
     assert_eq!(figures.one("gavel_sandbox_instances", &[("pool", "policies")]), 32.0);
     assert_eq!(server.log().head().await.size, FIT as u64);
+    let tried = alice.post("/v1/policies/pii/evaluate", &json!({"text": "Hello"})).await;
+    assert_eq!(tried.header("retry-after"), "1");
+    tried.refused(503, "busy");
     for (mut chat, id, begun, pace) in open {
         pace.let_all_go();
         chat.rest_of_turn(&id, begun).await.ended("stop");
     }
     late.say("And now?").await.ended("stop");
+    alice.post("/v1/policies/pii/evaluate", &json!({"text": "Hello"})).await.expect(200);
 }
 
 /// Names of ours in a text, as a query or a table has them.

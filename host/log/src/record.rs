@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use form::{RecordError, record_hash};
 
 use crate::Hash;
-use crate::judged::{Severity, Stage};
+use crate::judged::{Decision, Severity, Stage};
 
 /// The version of the record format that this crate writes.
 pub const RECORD_VERSION: u32 = 1;
@@ -66,6 +66,17 @@ pub enum DecisionKind {
     Block,
     /// A crash left no verdict.
     Unknown,
+}
+
+impl From<&Decision> for DecisionKind {
+    fn from(decision: &Decision) -> Self {
+        match decision {
+            Decision::Allow => Self::Allow,
+            Decision::Flag => Self::Flag,
+            Decision::Redact(_) => Self::Redact,
+            Decision::Block(_) => Self::Block,
+        }
+    }
 }
 
 /// How the stage ended.

@@ -10,6 +10,7 @@ mod checkpoints;
 mod completions;
 mod cursor;
 mod docs;
+mod evaluate;
 mod files;
 mod guard;
 mod health;

@@ -157,7 +157,7 @@ impl Problem {
         Self::with_fields(Code::InvalidRequest, errors)
     }
 
-    fn with_fields(code: Code, errors: Vec<FieldError>) -> Self {
+    pub(super) fn with_fields(code: Code, errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [one] if !one.pointer.is_empty() => format!("{}: {}", one.pointer, one.detail),
             [one] => one.detail.clone(),

@@ -72,6 +72,7 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::GET, "/v1/agents/{id}/proofs/{leaf_hash}", Rule::Key(Scope::ProofsRead)),
     (Method::GET, "/v1/agents/{id}/verdicts", Rule::Key(Scope::ProofsRead)),
     (Method::GET, "/v1/agents/{id}/quota", Rule::Key(Scope::QuotaRead)),
+    (Method::POST, "/v1/policies/{name}/evaluate", Rule::User),
     (Method::GET, "/v1/verdicts", Rule::Auditor),
 ];
 

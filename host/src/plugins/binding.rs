@@ -67,15 +67,9 @@ impl Plugins {
         let component = catalogue
             .policy(&binding.policy)
             .ok_or_else(|| PluginError::UnknownPolicy { index, policy: binding.policy.clone() })?;
-        let stages = stages(&component, binding.stages.as_deref()).map_err(|stage| PluginError::Stage {
-            index,
-            policy: binding.policy.clone(),
-            stage: stage_name(stage),
-        })?;
-        let policy = self.bound_policy(&component, &binding.config).await.map_err(|error| match error {
-            policy::BindError::Schema(faults) => PluginError::Schema { index, policy: binding.policy.clone(), faults },
-            other => PluginError::Refused { index, policy: binding.policy.clone(), detail: other.to_string() },
-        })?;
+        let stages = check_stages(&component, index, binding)?;
+        let policy = self.bound_policy(&component, &binding.config).await;
+        let policy = policy.map_err(|error| refused(index, binding, error))?;
         Ok(BoundBinding {
             policy,
             enforcement: binding.enforcement,
@@ -111,12 +105,25 @@ fn bindings_digest(bindings: &(&[Binding], &[Binding])) -> Result<(Hash, usize),
 }
 
 /// The stages that a binding is asked at: those that it names, if its policy can judge them all; else the policy's.
-fn stages(component: &PolicyComponent, named: Option<&[Stage]>) -> Result<Vec<Stage>, Stage> {
+pub(super) fn check_stages(
+    component: &PolicyComponent,
+    index: usize,
+    binding: &Binding,
+) -> Result<Vec<Stage>, PluginError> {
     let able = &component.manifest.stages;
-    let Some(named) = named else { return Ok(able.clone()) };
+    let Some(named) = &binding.stages else { return Ok(able.clone()) };
     match named.iter().find(|stage| !able.contains(stage)) {
-        Some(stage) => Err(*stage),
-        None => Ok(named.to_vec()),
+        Some(stage) => Err(PluginError::Stage { index, policy: binding.policy.clone(), stage: stage_name(*stage) }),
+        None => Ok(named.clone()),
+    }
+}
+
+/// Why a policy is not bound.
+pub(super) fn refused(index: usize, binding: &Binding, error: policy::BindError) -> PluginError {
+    let policy = binding.policy.clone();
+    match error {
+        policy::BindError::Schema(faults) => PluginError::Schema { index, policy, faults },
+        other => PluginError::Refused { index, policy, detail: other.to_string() },
     }
 }
 

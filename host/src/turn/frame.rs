@@ -1,6 +1,6 @@
 //! What the server says in a chat: the frames of `docs/api.md`, "Chat over WebSocket".
 
-use gavel_log::judged::{Severity, Span, Stage};
+use gavel_log::judged::{Finding, Severity, Span, Stage};
 use gavel_log::record::{DecisionKind, Enforcement, Mode, PolicyError};
 use gavel_store::{FileId, MessageId};
 use serde::Serialize;
@@ -222,6 +222,20 @@ pub struct FindingView {
     /// The plugin's free words, for the agent's owner alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+impl FindingView {
+    /// A finding as whoever brought the text is shown it, with its rule's sentence.
+    #[must_use]
+    pub fn of_caller(finding: &Finding, summary: String) -> Self {
+        Self {
+            rule: finding.rule.clone(),
+            summary,
+            severity: finding.severity,
+            span: finding.span.map(span_view),
+            detail: Some(finding.detail.clone()),
+        }
+    }
 }
 
 /// A span as the API shows it.

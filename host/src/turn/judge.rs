@@ -77,12 +77,7 @@ impl Answer {
     /// What follows from it: its decision, or what its binding does on failure.
     pub(crate) fn decision(&self) -> DecisionKind {
         match (&self.result, self.binding.on_error) {
-            (Ok(verdict), _) => match verdict.decision {
-                Decision::Allow => DecisionKind::Allow,
-                Decision::Flag => DecisionKind::Flag,
-                Decision::Redact(_) => DecisionKind::Redact,
-                Decision::Block(_) => DecisionKind::Block,
-            },
+            (Ok(verdict), _) => (&verdict.decision).into(),
             (Err(_), OnError::Block) => DecisionKind::Block,
             (Err(_), OnError::Allow) => DecisionKind::Allow,
         }

@@ -71,6 +71,16 @@ impl BoundPolicy {
         component: Arc<PolicyComponent>,
         config: &serde_json::Value,
     ) -> Result<Arc<Self>, BindError> {
+        let bound = Self::bind_by_definition(component, config).await?;
+        bound.ask_for_snapshot();
+        Ok(bound)
+    }
+
+    /// Bound without asking for a snapshot.
+    pub(super) async fn bind_by_definition(
+        component: Arc<PolicyComponent>,
+        config: &serde_json::Value,
+    ) -> Result<Arc<Self>, BindError> {
         let faults = schema::faults(&component.schema, config);
         if !faults.is_empty() {
             return Err(BindError::Schema(faults));
@@ -81,7 +91,7 @@ impl BoundPolicy {
         drop(aside);
         let (_, rules) = configured.map_err(|error| BindError::Refused(error.detail))?;
         let rules = Rules::declare(rules.into_iter().map(|rule| (rule.id, rule.summary))).map_err(BindError::Rules)?;
-        let bound = Arc::new_cyclic(|this| Self {
+        Ok(Arc::new_cyclic(|this| Self {
             config_digest: Hash::of(config_json.as_bytes()),
             config_json,
             rules,
@@ -89,9 +99,7 @@ impl BoundPolicy {
             usage: Usage::default(),
             this: Weak::clone(this),
             component,
-        });
-        bound.ask_for_snapshot();
-        Ok(bound)
+        }))
     }
 
     /// The component behind it.

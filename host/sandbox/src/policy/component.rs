@@ -104,6 +104,17 @@ impl PolicyComponent {
     pub(super) fn code_bytes(&self) -> usize {
         self.prepared.code_bytes()
     }
+
+    /// Binds it without a snapshot: for what is asked by the definition.
+    ///
+    /// # Errors
+    /// As of [`bind`](Self::bind).
+    pub async fn bind_by_definition(
+        self: &Arc<Self>,
+        config: &serde_json::Value,
+    ) -> Result<Arc<BoundPolicy>, BindError> {
+        BoundPolicy::bind_by_definition(Arc::clone(self), config).await
+    }
 }
 
 async fn describe(

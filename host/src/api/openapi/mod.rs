@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 pub(super) use shared::every_code;
 
 use super::{
-    agents, chat, checkpoints, completions, docs, files, health, keys, log, messages, policies, proofs, quota, vault,
-    verdicts, verify,
+    agents, chat, checkpoints, completions, docs, evaluate, files, health, keys, log, messages, policies, proofs,
+    quota, vault, verdicts, verify,
 };
 use crate::auth::routes;
 
@@ -46,6 +46,7 @@ use crate::auth::routes;
         docs::file,
         docs::page,
         document,
+        evaluate::evaluate,
         files::create,
         files::list,
         files::remove,
