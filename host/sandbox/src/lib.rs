@@ -5,6 +5,7 @@
 
 mod cache;
 mod compiler;
+mod inspect;
 mod interface;
 pub mod policy;
 mod pool;
@@ -13,6 +14,7 @@ mod schema;
 mod ticker;
 
 pub use cache::CodeCache;
+pub use inspect::{Interfaces, NotAPlugin, World};
 pub use pool::Pool;
 pub use schema::ConfigFault;
 

@@ -18,7 +18,7 @@ use super::snapshots::{Snapshot, Usage};
 use crate::{ConfigFault, schema};
 
 /// Texts on which a snapshot must agree with the definition before it is used.
-const TRIALS: [&str; 4] = [
+pub(super) const TRIALS: [&str; 4] = [
     "",
     "The quick brown fox jumps over the lazy dog.",
     "Grüße, 世界! Reach me at jane.doe@example.org or +44 20 7946 0958; card 4111 1111 1111 1111.",
@@ -254,7 +254,8 @@ pub(super) async fn configure(
     Ok((live, configured.rules))
 }
 
-fn trial(stage: Stage, text: &str) -> Subject {
+/// A subject to try a policy out on.
+pub(super) fn trial(stage: Stage, text: &str) -> Subject {
     Subject {
         stage,
         text: text.into(),

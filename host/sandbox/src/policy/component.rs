@@ -54,6 +54,9 @@ pub enum LoadError {
     /// The manifest breaks a rule.
     #[error("the manifest is not valid: {0}")]
     Manifest(String),
+    /// The configuration's schema is no usable JSON Schema of draft 2020-12.
+    #[error("the manifest's config-schema is not valid: {0}")]
+    Schema(String),
 }
 
 /// A loaded policy.
@@ -126,20 +129,8 @@ async fn describe(
     let mut live = prepared.instantiate(limits).await?;
     let (guest, store) = live.policy(limits.evaluate_fuel(0)).map_err(CallError::from)?;
     let manifest = within(limits.deadline(0), guest.call_describe(store)).await?;
-    check_manifest(manifest).map_err(LoadError::Manifest)
-}
-
-fn check_manifest(manifest: bindings::policy::Manifest) -> Result<(PolicyManifest, jsonschema::Validator), String> {
-    crate::check_plugin_name(&manifest.name)?;
-    semver::Version::parse(&manifest.version).map_err(|error| format!("version {:?}: {error}", manifest.version))?;
-    if manifest.summary.len() > SUMMARY_BYTES || manifest.summary.chars().any(char::is_control) {
-        return Err("the summary is too long or has control characters".into());
-    }
-    if manifest.stages.is_empty() {
-        return Err("it names no stage".into());
-    }
-    let (config_schema, validator) =
-        crate::schema::compile(&manifest.config_schema).map_err(|error| format!("config-schema: {error}"))?;
+    check_manifest(&manifest).map_err(LoadError::Manifest)?;
+    let (config_schema, validator) = crate::schema::compile(&manifest.config_schema).map_err(LoadError::Schema)?;
     let manifest = PolicyManifest {
         name: manifest.name,
         version: manifest.version,
@@ -149,4 +140,16 @@ fn check_manifest(manifest: bindings::policy::Manifest) -> Result<(PolicyManifes
         needs_history: manifest.needs_history,
     };
     Ok((manifest, validator))
+}
+
+fn check_manifest(manifest: &bindings::policy::Manifest) -> Result<(), String> {
+    crate::check_plugin_name(&manifest.name)?;
+    semver::Version::parse(&manifest.version).map_err(|error| format!("version {:?}: {error}", manifest.version))?;
+    if manifest.summary.len() > SUMMARY_BYTES || manifest.summary.chars().any(char::is_control) {
+        return Err("the summary is too long or has control characters".into());
+    }
+    if manifest.stages.is_empty() {
+        return Err("it names no stage".into());
+    }
+    Ok(())
 }

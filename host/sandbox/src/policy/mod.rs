@@ -11,6 +11,7 @@ mod review;
 mod runtime;
 mod snapshot;
 mod snapshots;
+mod trial;
 mod wasi;
 
 pub use bound::{BindError, BoundPolicy, Evaluation};
@@ -20,3 +21,4 @@ pub use instance::CallError;
 pub use limits::PolicyLimits;
 pub use review::{Progress, Review};
 pub use runtime::{PolicyPermits, PolicyRuntime};
+pub use trial::TrialError;

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use super::manifest::Manifest;
+use super::manifest::{Asks, Manifest};
 use super::origin::{Origin, OriginError};
 
 /// Stands for the key in a credential's format.
@@ -120,13 +120,22 @@ impl Grant {
     /// # Errors
     /// If an origin cannot be read, `base_url` is needed and missing, or the credential's header is not allowed.
     pub fn from_manifest(manifest: &Manifest, config: &Value) -> Result<Self, GrantError> {
-        let origins = manifest.origins.iter().map(|asked| {
+        Self::of(&manifest.asks(), config)
+    }
+
+    /// The same of what a manifest asks for.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn of(asks: &Asks, config: &Value) -> Result<Self, GrantError> {
+        let origins = asks.origins.iter().map(|asked| {
             if asked == BASE_URL {
-                return base_url(manifest, config);
+                let text = config.get("base_url").and_then(Value::as_str).or(asks.base_url.as_deref());
+                return base_url(text.ok_or(GrantError::BaseUrl)?);
             }
             asked.parse().map_err(|error| GrantError::Origin(asked.clone(), error))
         });
-        let credential = manifest.credential.as_ref();
+        let credential = asks.credential.as_ref();
         Ok(Self {
             origins: origins.collect::<Result<_, _>>()?,
             credential: credential
@@ -137,9 +146,8 @@ impl Grant {
     }
 }
 
-fn base_url(manifest: &Manifest, config: &Value) -> Result<Origin, GrantError> {
-    let default = manifest.config_schema.pointer("/properties/base_url/default");
-    let text = config.get("base_url").or(default).and_then(Value::as_str).ok_or(GrantError::BaseUrl)?;
+/// The origin of a `base_url`.
+fn base_url(text: &str) -> Result<Origin, GrantError> {
     let url = Url::parse(text).map_err(|_| GrantError::BaseUrl)?;
     Origin::of(&url).map_err(|error| GrantError::Origin(text.chars().take(256).collect(), error))
 }

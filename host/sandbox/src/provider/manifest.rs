@@ -1,6 +1,7 @@
 //! A provider's manifest, checked before anything believes it.
 
 use jsonschema::Validator;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::bindings::exports::gavel::plugin::provider as wit;
@@ -38,7 +39,7 @@ pub enum ManifestError {
 }
 
 /// The credential that a provider asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialRequest {
     /// The header's name.
     pub header: String,
@@ -63,6 +64,30 @@ pub struct Manifest {
     pub credential: Option<CredentialRequest>,
     /// JSON Schema, draft 2020-12, of its configuration.
     pub config_schema: Value,
+}
+
+/// What a provider asks its operator for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asks {
+    /// Origins, or `{base-url}` for the one that the operator's configuration names.
+    pub origins: Vec<String>,
+    /// The credential.
+    pub credential: Option<CredentialRequest>,
+    /// What `{base-url}` stands for where the configuration names none: the schema's default.
+    pub base_url: Option<String>,
+}
+
+impl Manifest {
+    /// What it asks for.
+    #[must_use]
+    pub fn asks(&self) -> Asks {
+        let default = self.config_schema.pointer("/properties/base_url/default").and_then(Value::as_str);
+        Asks {
+            origins: self.origins.clone(),
+            credential: self.credential.clone(),
+            base_url: default.map(str::to_owned),
+        }
+    }
 }
 
 /// Checks what `describe` gave and compiles the schema.

@@ -39,7 +39,7 @@ pub use chat::{
 pub use error::{BindError, LoadError, MAX_DETAIL_BYTES, ProviderError, RuntimeError};
 pub use grant::{CredentialGrant, Grant, GrantError};
 pub use limits::ProviderLimits;
-pub use manifest::{CredentialRequest, Manifest, ManifestError};
+pub use manifest::{Asks, CredentialRequest, Manifest, ManifestError};
 pub use observe::UpstreamObserver;
 pub use origin::{Origin, OriginError};
 pub use reach::{Prohibited, Reach};
