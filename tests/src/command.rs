@@ -41,13 +41,17 @@ pub async fn gavel_command_in(environment: &[(&str, &str)], args: &[&str]) -> Ra
 
 /// The binary, with nothing of the environment that could configure it, and ended with its test.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(gavel_binary());
     command.env_clear().kill_on_drop(true).stdin(std::process::Stdio::null());
     command
 }
 
 /// `<target>/<profile>/gavel-under-test`, found from `<target>/<profile>/deps/<test>`.
-fn binary() -> PathBuf {
+///
+/// # Panics
+/// When it is not there.
+#[must_use]
+pub fn gavel_binary() -> PathBuf {
     let binary = profile_directory().join("gavel-under-test");
     assert!(binary.is_file(), "{} is not there: `cargo test -p gavel-tests` builds it", binary.display());
     binary

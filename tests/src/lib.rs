@@ -37,7 +37,7 @@ use std::time::Duration;
 
 pub use answer::Answer;
 pub use chat::{Chat, Heard};
-pub use command::{Ran, gavel_command, gavel_command_in};
+pub use command::{Ran, gavel_binary, gavel_command, gavel_command_in};
 pub use completion::Completion;
 pub use figures::{Figures, Sample};
 pub use form::Form;

@@ -16,6 +16,7 @@ mod agents;
 mod api_keys;
 mod attachments;
 mod authorisation;
+mod authors;
 mod buckets;
 mod changes;
 mod checkpoints;

@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0 done, 1 what was asked is not so, 2 wrong usage, 3 a fault.
 
+mod chat;
 mod config;
 mod demo;
 mod openapi;
@@ -41,6 +42,7 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
+    Chat(chat::Args),
     Plugin(plugin::Args),
     User(user::Args),
     Vault(vault::Args),
@@ -88,6 +90,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Chat(args) => chat::run(&args),
         Command::Plugin(args) => plugin::run(&args),
         Command::User(args) => user::run(&args),
         Command::Vault(args) => vault::run(&args),

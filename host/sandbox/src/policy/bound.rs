@@ -195,6 +195,9 @@ impl BoundPolicy {
     }
 
     fn ask_for_snapshot(&self) {
+        if !self.component.runtime.makes_snapshots {
+            return;
+        }
         if let Some(this) = self.this.upgrade() {
             self.component.runtime.snapshots.ask(&this);
         }
@@ -212,28 +215,36 @@ impl BoundPolicy {
 
     /// A snapshot that agrees with the definition on the trial texts, if one can be made.
     pub(super) async fn checked_snapshot(self: Arc<Self>) -> Option<Prepared> {
-        let name = &self.component.manifest.name;
+        let made = Arc::clone(&self).try_snapshot().await;
+        if let Err(error) = &made {
+            let policy = &self.component.manifest.name;
+            tracing::warn!(%policy, error, "no snapshot: configured for each evaluation");
+        }
+        made.ok()
+    }
+
+    /// Tries to make a snapshot, apart from the one in use, and says why none can be made.
+    ///
+    /// # Errors
+    /// In words for the policy's author.
+    pub async fn why_no_snapshot(self: &Arc<Self>) -> Result<(), String> {
+        Arc::clone(self).try_snapshot().await.map(|_| ())
+    }
+
+    async fn try_snapshot(self: Arc<Self>) -> Result<Prepared, String> {
         let _aside = self.component.runtime.aside().await;
-        let snapshot = match snapshot::make(&self).await {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                let error = format!("{error:#}");
-                tracing::warn!(policy = %name, error, "cannot be snapshotted: configured for each evaluation");
-                return None;
-            }
-        };
+        let snapshot = snapshot::make(&self).await.map_err(|error| format!("{error:#}"))?;
         for text in TRIALS {
             for &stage in &self.component.manifest.stages {
                 let subject = trial(stage, text);
                 let defined = self.evaluate_with(&subject, None).await.map_err(|error| error.kind);
                 let restored = self.evaluate_with(&subject, Some(&snapshot)).await.map_err(|error| error.kind);
                 if defined != restored {
-                    tracing::warn!(policy = %name, "its snapshot judges differently: not used");
-                    return None;
+                    return Err("its snapshot judges differently".to_owned());
                 }
             }
         }
-        Some(snapshot)
+        Ok(snapshot)
     }
 
     pub(super) fn limits(&self) -> &super::PolicyLimits {

@@ -83,10 +83,16 @@ impl PolicyComponent {
         if let Some(import) = wasi::forbidden_import(&runtime.engine, &component) {
             return Err(LoadError::ForbiddenImport(import));
         }
-        let prepared =
-            Prepared::new(&runtime.engine, &component).map_err(|error| LoadError::WrongWorld(format!("{error:#}")))?;
+        let prepared = Prepared::new(&runtime.engine, &component, runtime.printer.as_ref())
+            .map_err(|error| LoadError::WrongWorld(format!("{error:#}")))?;
         let (manifest, schema) = describe(&runtime, &prepared).await?;
         Ok(Self { runtime, bytes, prepared, schema, digest, manifest })
+    }
+
+    /// Whether it can judge a text while it is being written.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        self.prepared.streams()
     }
 
     /// Binds it to a configuration: checked here, by the definition. Its snapshot is made in the background.

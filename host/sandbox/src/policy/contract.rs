@@ -49,6 +49,11 @@ impl Rules {
         self.0.get(rule).map(String::as_str)
     }
 
+    /// The ids, sorted.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     fn declares(&self, rule: &str) -> bool {
         self.0.contains_key(rule)
     }

@@ -9,7 +9,7 @@ use wasmtime::{Engine, Store, Trap};
 use super::bindings::{policy, streaming};
 use super::guest::{Guest, LimitExceeded};
 use super::limits::PolicyLimits;
-use super::wasi;
+use super::wasi::{self, Printer};
 use crate::compiler::code_bytes;
 use crate::interface::Version;
 
@@ -69,9 +69,9 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(engine: &Engine, component: &Component) -> wasmtime::Result<Self> {
+    pub(super) fn new(engine: &Engine, component: &Component, printer: Option<&Printer>) -> wasmtime::Result<Self> {
         let Version::V0_1 = Version::exported(engine, component, "policy")?;
-        let pre = wasi::linker(engine, component)?.instantiate_pre(component)?;
+        let pre = wasi::linker(engine, component, printer)?.instantiate_pre(component)?;
         let streams = component.get_export_index(None, "gavel:plugin/streaming@0.1.0").is_some();
         Ok(Self {
             policy: policy::GuestIndices::new(&pre)?.into(),

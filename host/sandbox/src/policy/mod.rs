@@ -22,3 +22,4 @@ pub use limits::PolicyLimits;
 pub use review::{Progress, Review};
 pub use runtime::{PolicyPermits, PolicyRuntime};
 pub use trial::TrialError;
+pub use wasi::Printer;

@@ -9,6 +9,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 use super::component::{LoadError, PolicyComponent};
 use super::limits::PolicyLimits;
 use super::snapshots::Snapshots;
+use super::wasi::Printer;
 use crate::Pool;
 use crate::cache::CodeCache;
 use crate::compiler::Compiler;
@@ -35,6 +36,9 @@ pub struct PolicyRuntime {
     pub(super) snapshots: Arc<Snapshots>,
     permits: Arc<Semaphore>,
     aside: Semaphore,
+    /// Takes what policies print.
+    pub(super) printer: Option<Printer>,
+    pub(super) makes_snapshots: bool,
     ticker: Ticker,
 }
 
@@ -44,6 +48,24 @@ impl PolicyRuntime {
     /// # Errors
     /// If the engine cannot be made with these limits on this machine.
     pub fn new(limits: PolicyLimits, cache: Option<Arc<CodeCache>>) -> wasmtime::Result<Arc<Self>> {
+        Self::with(limits, cache, None, true)
+    }
+
+    /// A runtime for a policy's author: what policies print is handed to the printer, and without `snapshots` every
+    /// evaluation configures its instance. Verdicts are the same.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn printing(limits: PolicyLimits, printer: Printer, snapshots: bool) -> wasmtime::Result<Arc<Self>> {
+        Self::with(limits, None, Some(printer), snapshots)
+    }
+
+    fn with(
+        limits: PolicyLimits,
+        cache: Option<Arc<CodeCache>>,
+        printer: Option<Printer>,
+        makes_snapshots: bool,
+    ) -> wasmtime::Result<Arc<Self>> {
         let engine = Engine::new(&config(&limits))?;
         Ok(Arc::new(Self {
             ticker: Ticker::start(&engine),
@@ -54,6 +76,8 @@ impl PolicyRuntime {
             aside: Semaphore::new(ASIDE_INSTANCES as usize),
             engine,
             limits,
+            printer,
+            makes_snapshots,
         }))
     }
 

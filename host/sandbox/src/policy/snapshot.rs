@@ -21,17 +21,18 @@ pub(super) async fn make(policy: &Arc<BoundPolicy>) -> wasmtime::Result<Prepared
     let (policy, tokio) = (Arc::clone(policy), Handle::current());
     let source = move |engine: &Engine| tokio.block_on(wizen(engine, &policy)).map(Into::into);
     let compiled = runtime.compiler.compile(Hash::of(digests.as_bytes()), source).await?;
-    Prepared::new(&runtime.engine, &compiled)
+    Prepared::new(&runtime.engine, &compiled, runtime.printer.as_ref())
 }
 
 /// Instruments, configures under the policy's own limits, and reads the state with the limits lifted.
 async fn wizen(engine: &Engine, policy: &BoundPolicy) -> wasmtime::Result<Vec<u8>> {
     let component = policy.component();
-    let limits = &component.runtime.limits;
+    let runtime = &component.runtime;
+    let limits = &runtime.limits;
     let mut wizer = Wizer::new();
     wizer.keep_init_func(true);
     let (context, instrumented) = wizer.instrument_component(&component.bytes)?;
-    let prepared = Prepared::new(engine, &Component::from_binary(engine, &instrumented)?)?;
+    let prepared = Prepared::new(engine, &Component::from_binary(engine, &instrumented)?, runtime.printer.as_ref())?;
     let (live, _) = configure(limits, &prepared, policy.config_json()).await?;
     let (mut store, instance) = live.into_unlimited(limits.memory_bytes)?;
     wizer.snapshot_component(&context, &mut WasmtimeWizerComponent { store: &mut store, instance }).await

@@ -1,8 +1,10 @@
 //! The WASI of a policy: nothing to see, nothing to reach, nothing that differs between two runs.
 //!
 //! The clocks stand still, randomness is a fixed sequence that starts anew before every exported call, output is
-//! discarded, input is at its end. Waiting for time (every `subscribe-*`, `poll`) and all else that is allowed to be
+//! discarded (or shown to a policy's author), input is at its end. Waiting for time (every `subscribe-*`, `poll`) and all else that is allowed to be
 //! imported traps when called. What is not on [`ALLOWED`] may not even be imported.
+
+use std::sync::Arc;
 
 use wasmtime::component::{Component, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType};
 use wasmtime::{Engine, Result, StoreContextMut, bail};
@@ -68,6 +70,9 @@ struct Datetime {
     nanoseconds: u32,
 }
 
+/// Takes what policies print. A server has none; an author sees it.
+pub type Printer = Arc<dyn Fn(&[u8]) + Send + Sync>;
+
 type Cx<'a> = StoreContextMut<'a, Guest>;
 type Instance<'a> = LinkerInstance<'a, Guest>;
 
@@ -75,23 +80,25 @@ type Instance<'a> = LinkerInstance<'a, Guest>;
 ///
 /// Each interface is defined under the very name, version included, that the component imports it by: the traps for
 /// what is unknown would otherwise take its place.
-pub(super) fn linker(engine: &Engine, component: &Component) -> Result<Linker<Guest>> {
+///
+/// What the component prints goes to the printer, if there is one.
+pub(super) fn linker(engine: &Engine, component: &Component, printer: Option<&Printer>) -> Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     for (name, _) in component.component_type().imports(engine) {
         let interface = name.split('@').next().unwrap_or(name);
         if interface.starts_with("wasi:") {
-            define(interface, &mut linker.instance(name)?)?;
+            define(interface, &mut linker.instance(name)?, printer)?;
         }
     }
     linker.define_unknown_imports_as_traps(component)?;
     Ok(linker)
 }
 
-fn define(interface: &str, instance: &mut Instance<'_>) -> Result<()> {
+fn define(interface: &str, instance: &mut Instance<'_>, printer: Option<&Printer>) -> Result<()> {
     match interface {
         "wasi:io/error" => resources(instance, &["error"]),
         "wasi:io/poll" => poll(instance),
-        "wasi:io/streams" => streams(instance),
+        "wasi:io/streams" => streams(instance, printer),
         "wasi:cli/environment" => environment(instance),
         "wasi:cli/stdin" => standard(instance, "input-stream", "get-stdin"),
         "wasi:cli/stdout" => standard(instance, "output-stream", "get-stdout"),
@@ -127,7 +134,7 @@ fn poll(instance: &mut Instance<'_>) -> Result<()> {
     instance.func_wrap("[method]pollable.block", |_: Cx<'_>, (_,): (Resource<()>,)| Ok(()))
 }
 
-fn streams(instance: &mut Instance<'_>) -> Result<()> {
+fn streams(instance: &mut Instance<'_>, printer: Option<&Printer>) -> Result<()> {
     resources(instance, &["error", "pollable", "input-stream", "output-stream"])?;
     for stream in ["input-stream", "output-stream"] {
         instance.func_wrap(&format!("[method]{stream}.subscribe"), |_: Cx<'_>, (_,): (Resource<()>,)| {
@@ -143,10 +150,16 @@ fn streams(instance: &mut Instance<'_>) -> Result<()> {
         Ok((Ok::<u64, StreamError>(STREAM_WINDOW),))
     })?;
     for write in ["write", "blocking-write-and-flush"] {
-        instance
-            .func_wrap(&format!("[method]output-stream.{write}"), |_: Cx<'_>, (_, _): (Resource<()>, Vec<u8>)| {
+        let printer = printer.cloned();
+        instance.func_wrap(
+            &format!("[method]output-stream.{write}"),
+            move |_: Cx<'_>, (_, bytes): (Resource<()>, Vec<u8>)| {
+                if let Some(print) = &printer {
+                    print(&bytes);
+                }
                 Ok((Ok::<(), StreamError>(()),))
-            })?;
+            },
+        )?;
     }
     for flush in ["flush", "blocking-flush"] {
         instance.func_wrap(&format!("[method]output-stream.{flush}"), |_: Cx<'_>, (_,): (Resource<()>,)| {
