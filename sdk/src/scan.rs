@@ -45,6 +45,45 @@
 //! assert_eq!(verdict.decision, Decision::Flag);
 //! # Ok::<(), String>(())
 //! ```
+//!
+//! What is looked for may depend on the configuration: [`Scan::SETTINGS`] describes what it holds besides, and
+//! [`Scan::configured`] makes the detectors of it.
+//!
+//! ```
+//! use gavel_sdk::policy::{Decision, Policy, Stage, Subject};
+//! use gavel_sdk::scan::{Detector, Scan, ScanPolicy};
+//!
+//! /// Finds one word, which the configuration names.
+//! struct Word;
+//!
+//! fn detector(word: String) -> Detector {
+//!     Detector::new("word", "A word.", move |cursor| {
+//!         (!word.is_empty() && cursor.eat_str(&word)).then(|| cursor.found())
+//!     })
+//! }
+//!
+//! impl Scan for Word {
+//!     const NAME: &'static str = "word";
+//!     const VERSION: &'static str = "1.0.0";
+//!     const SUMMARY: &'static str = "Finds one word.";
+//!     const SETTINGS: &'static str = r#"{"word": {"type": "string", "maxLength": 64}}"#;
+//!
+//!     fn detectors() -> Vec<Detector> {
+//!         vec![detector(String::new())]
+//!     }
+//!
+//!     fn configured(settings_json: &str) -> Result<Vec<Detector>, String> {
+//!         let settings: serde_json::Value = serde_json::from_str(settings_json).map_err(|error| error.to_string())?;
+//!         Ok(vec![detector(settings["word"].as_str().unwrap_or_default().to_owned())])
+//!     }
+//! }
+//!
+//! let policy = ScanPolicy::<Word>::configure(r#"{"word": "heron", "action": "block"}"#)?;
+//! let verdict = policy.evaluate(&Subject::text(Stage::Input, "a heron"))?;
+//! assert_eq!(verdict.decision, Decision::Block("word".to_owned()));
+//! assert!(ScanPolicy::<Word>::configure(r#"{"colour": "blue"}"#).is_err());
+//! # Ok::<(), String>(())
+//! ```
 
 mod bytes;
 mod config;

@@ -7,6 +7,7 @@
 mod components;
 mod contained;
 mod defined;
+mod released;
 mod snapshots;
 
 use std::sync::Arc;

@@ -11,3 +11,4 @@ mod upstream;
 mod chat;
 mod confinement;
 mod outbound;
+mod released;
