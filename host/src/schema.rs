@@ -212,6 +212,30 @@ pub(crate) struct ProofAnswer {
     /// The fields that were asked for in clear, each with the key that ties it to the record.
     #[schema(required = false, value_type = std::collections::BTreeMap<String, OpenedField>)]
     opening: (),
+    /// What `gavel verify --replay` needs besides the opening and the components, where `opening=replay` asked for it.
+    #[schema(required = false, value_type = ReplayParts)]
+    replay: (),
+}
+
+/// What computing a record's verdicts again needs besides the opening and the components.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "its shape alone is wanted")]
+pub(crate) struct ReplayParts {
+    /// The configurations that the record names, by the hex digits of their digests.
+    configs: std::collections::BTreeMap<String, serde_json::Value>,
+    /// Given where a policy failed while it followed the text.
+    #[schema(required = false, value_type = Streamed)]
+    streamed: (),
+}
+
+/// How policies that failed while they followed a text were given it.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "its shape alone is wanted")]
+pub(crate) struct Streamed {
+    /// Bytes of each piece, in order.
+    pieces: Vec<u32>,
+    /// The places of their verdicts in the record.
+    verdicts: Vec<u32>,
 }
 
 /// Everything that is needed to check one governance result offline.

@@ -30,8 +30,14 @@ pub async fn gavel_command(args: &[&str]) -> Ran {
 /// # Panics
 /// When it cannot be run, or does not end in time.
 pub async fn gavel_command_in(environment: &[(&str, &str)], args: &[&str]) -> Ran {
-    let output = command().envs(environment.iter().copied()).args(args).output();
-    let output = within("a command's end", output).await.expect("the command runs");
+    let mut command = command();
+    command.envs(environment.iter().copied()).args(args);
+    ran(command).await
+}
+
+/// Runs a command to its end.
+pub(crate) async fn ran(mut command: Command) -> Ran {
+    let output = within("a command's end", command.output()).await.expect("the command runs");
     Ran {
         status: output.status.code(),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

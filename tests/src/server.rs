@@ -12,8 +12,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 use tokio::task::JoinHandle;
 
-use crate::command::{command, profile_directory};
-use crate::{PublicLog, Ran, Upstream, User, gavel_command, gavel_command_in, within};
+use crate::command::{command, profile_directory, ran};
+use crate::{PublicLog, Ran, Upstream, User, gavel_command_in, within};
 
 /// The key that the operator gave for the mock provider.
 pub const MOCK_KEY: &str = "sk-mock-0a1b2c3d4e5f";
@@ -170,7 +170,17 @@ impl GavelServer {
         let place =
             ["--data-dir", &data.display().to_string(), "--config", &config.display().to_string()].map(str::to_owned);
         let args: Vec<_> = args.iter().copied().chain(place.iter().map(String::as_str)).collect();
-        gavel_command(&args).await
+        self.runs(&args).await
+    }
+
+    /// Runs `gavel` with these arguments alone, where the server runs.
+    ///
+    /// # Panics
+    /// When it cannot be run, or does not end in time.
+    pub async fn runs(&self, args: &[&str]) -> Ran {
+        let mut command = command();
+        command.current_dir(self.directory.path()).args(args);
+        ran(command).await
     }
 
     /// Makes a user of this name; more of the command's arguments make an administrator or an auditor.

@@ -19,7 +19,6 @@ enum May {
     /// Auditors and administrators, with their tokens.
     Auditors,
     /// Administrators, with their tokens.
-    #[allow(dead_code, reason = "the routes of plugins come next")]
     Admins,
     /// The agent's owner, with the owner's token.
     Owner,
@@ -78,6 +77,8 @@ const TABLE: &[(&str, &str, May)] = &[
     ("PUT", "/v1/agents/{id}/policies", May::Owner),
     ("POST", "/v1/policies/{name}/evaluate", May::Users),
     ("GET", "/v1/verdicts", May::Auditors),
+    // Where the body names no agent, it is every agent's history.
+    ("POST", "/v1/policies/{name}/backtest", May::Admins),
     ("POST", "/v1/chat/completions", May::AnyKey("chat")),
     ("GET", "/v1/models", May::AnyKey("chat")),
     ("GET", "/v1/models/{model}", May::Model("chat")),

@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use crate::components;
 
-struct Home {
+pub(crate) struct Home {
     server: Server,
-    upstream: Upstream,
-    alice: User,
-    _directory: tempfile::TempDir,
+    pub(crate) upstream: Upstream,
+    pub(crate) alice: User,
+    pub(crate) directory: tempfile::TempDir,
 }
 
 impl Home {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let upstream = Upstream::start().await;
         let mut config = Config {
@@ -38,14 +38,14 @@ impl Home {
         let alice = User::new(server.addr(), Some(token));
         let hostile = components::build("gavel-policy-hostile");
         server.plugins().install_policy(hostile.into()).await.unwrap();
-        Self { server, upstream, alice, _directory: directory }
+        Self { server, upstream, alice, directory }
     }
 
-    async fn agent(&self, mode: &str, binding: Value) -> Agent {
+    pub(crate) async fn agent(&self, mode: &str, binding: Value) -> Agent {
         self.alice.starts(json!({"model_provider": "mock", "governance_mode": mode, "policies": [binding]})).await
     }
 
-    async fn ends(self) {
+    pub(crate) async fn ends(self) {
         within("the server's end", self.server.shutdown()).await;
     }
 }

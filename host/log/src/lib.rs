@@ -40,7 +40,7 @@ pub use hash::{Hash, ParseError};
 pub use jcs::JcsError;
 pub use key::{KeyError, Origin, SigningKey, VerifierKey};
 pub use opening::{Opened, Opening};
-pub use proof::{Proof, ProofAnswer, ProofError};
+pub use proof::{Proof, ProofAnswer, ProofError, ReplayParts, Streamed};
 pub use prove::{consistency_proof, inclusion_proof};
 pub use record::{Record, RecordError, record_hash};
 pub use tile::{TileId, TilePath, TileReader};

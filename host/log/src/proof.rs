@@ -1,5 +1,7 @@
 //! A proof as the API gives it: everything needed to check one governance result offline.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::check::{VerifyError, verify_inclusion};
@@ -57,6 +59,30 @@ pub struct ProofAnswer {
     /// The fields that were asked for in clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<Opening>,
+    /// What computing the verdicts again needs besides the opening and the components, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayParts>,
+}
+
+/// What computing a record's verdicts again needs besides the opening and the components.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayParts {
+    /// The configurations that the record names, by their digests.
+    pub configs: BTreeMap<Hash, serde_json::Value>,
+    /// Given where a policy failed while it followed the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streamed: Option<Streamed>,
+}
+
+/// How policies that failed while they followed a text were given it: they may not fail on the whole of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Streamed {
+    /// Bytes of each piece, in order.
+    pub pieces: Vec<u32>,
+    /// The places of their verdicts in the record.
+    pub verdicts: Vec<u32>,
 }
 
 /// Why parts make no proof.

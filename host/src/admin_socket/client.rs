@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{Answer, MAX_ANSWER_BYTES, Request, SOCKET_NAME};
+use crate::backtest::Progress;
 
 /// How long the server may take to accept and to hear.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,31 +33,43 @@ pub enum AskError {
     Answer(#[from] serde_json::Error),
 }
 
-/// Asks the server that runs on this data directory; none when none runs.
+/// Asks the server that runs on this data directory; none when none runs. `tell` hears how far a long command is.
 ///
 /// # Errors
 /// When a server runs and cannot be asked, or gives no answer that can be read.
-pub async fn ask(data_dir: &Path, request: &Request) -> Result<Option<Answer>, AskError> {
+pub async fn ask(
+    data_dir: &Path,
+    request: &Request,
+    tell: &mut dyn FnMut(&Progress),
+) -> Result<Option<Answer>, AskError> {
     let path = data_dir.join(SOCKET_NAME);
-    let line = match exchange(&path, request).await {
-        Ok(line) => line,
-        Err(source) => {
-            return match source.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
-                _ => Err(AskError::Socket { path, source }),
-            };
+    let fault = |source| AskError::Socket { path: path.clone(), source };
+    let mut reading = match send(&path, request).await {
+        Ok(stream) => BufReader::new(stream),
+        Err(source) if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
         }
+        Err(source) => return Err(fault(source)),
     };
-    Ok(Some(serde_json::from_slice(&line)?))
+    loop {
+        let line = line(&mut reading).await.map_err(fault)?;
+        match serde_json::from_slice(&line)? {
+            Answer::Progress(progress) => tell(&progress),
+            answer => return Ok(Some(answer)),
+        }
+    }
 }
 
-async fn exchange(path: &Path, request: &Request) -> io::Result<Vec<u8>> {
+async fn send(path: &Path, request: &Request) -> io::Result<UnixStream> {
     let mut stream = timeout(PATIENCE, UnixStream::connect(path)).await??;
     let mut line = Zeroizing::new(serde_json::to_vec(request)?);
     line.push(b'\n');
     timeout(PATIENCE, stream.write_all(&line)).await??;
-    let mut answer = Vec::new();
-    let mut reading = BufReader::new(stream).take(MAX_ANSWER_BYTES as u64);
-    timeout(DEADLINE, reading.read_until(b'\n', &mut answer)).await??;
-    Ok(answer)
+    Ok(stream)
+}
+
+async fn line(reading: &mut BufReader<UnixStream>) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    timeout(DEADLINE, reading.take(MAX_ANSWER_BYTES as u64).read_until(b'\n', &mut line)).await??;
+    Ok(line)
 }

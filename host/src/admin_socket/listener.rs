@@ -4,12 +4,14 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::WriteHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -108,12 +110,28 @@ async fn serve(mut stream: UnixStream, owner: u32, operator: &Operator) -> io::R
         Answer::Refused { reason: format!("the request is larger than {MAX_REQUEST_BYTES} bytes") }
     } else {
         match serde_json::from_slice::<Object<Request>>(&line) {
-            Ok(Object(request)) => operator.carry_out(request).await,
+            Ok(Object(request)) => told(operator, request, &mut writing).await?,
             // A command of another version of Gavel.
             Err(error) => Answer::Refused { reason: format!("the server does not know this command: {error}") },
         }
     };
-    let mut line = serde_json::to_vec(&answer)?;
+    write(&mut writing, &answer).await
+}
+
+/// Carries a request out, and says how far it is meanwhile. A command that is gone is carried out no further.
+async fn told(operator: &Operator, request: Request, writing: &mut WriteHalf<'_>) -> io::Result<Answer> {
+    let (progress, mut reached) = mpsc::channel(1);
+    let mut done = pin!(operator.carry_out(request, progress));
+    loop {
+        tokio::select! {
+            answer = &mut done => return Ok(answer),
+            Some(progress) = reached.recv() => write(writing, &Answer::Progress(progress)).await?,
+        }
+    }
+}
+
+async fn write(writing: &mut WriteHalf<'_>, answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
     if line.len() >= MAX_ANSWER_BYTES {
         line = serde_json::to_vec(&Answer::Failed { reason: "the answer is too large for the socket".to_owned() })?;
     }

@@ -6,21 +6,27 @@
 //!
 //! To add one: a variant of [`Request`] and of [`Answer`], and its arm in [`Operator::carry_out`].
 //!
-//! On the wire a request is one line of JSON, and so is its answer; then the connection ends. The socket belongs to the user
+//! On the wire a request is one line of JSON, and so is its answer, before which lines may say how far a long command is; then
+//! the connection ends. The socket belongs to the user
 //! that the server runs as, mode 0600, and the server asks the kernel who is at the other end.
 
 mod client;
+mod judges;
 mod listener;
 mod operator;
 
 use std::path::PathBuf;
 
-use gavel_store::{User, UserId, UserRole};
+use gavel_log::Hash;
+use gavel_store::{AgentId, User, UserId, UserRole};
 use serde::{Deserialize, Serialize};
 
+use crate::backtest::{Candidate, Progress, Report};
+use crate::replay::ReplayedLeaf;
 use crate::vault::NewMasterKey;
 
 pub use client::{AskError, ask};
+pub(crate) use judges::Judges;
 pub(crate) use listener::listen;
 pub use operator::Operator;
 
@@ -59,6 +65,27 @@ pub enum Request {
         /// The new key; none for one that is made.
         new_key: Option<NewMasterKey>,
     },
+    /// The verdicts of a leaf, computed again. Answered by [`Answer::Replayed`].
+    Replay {
+        /// The leaf's hash.
+        leaf: Hash,
+    },
+    /// The stored history, judged again. Answered by [`Answer::Progress`], any number of times, and
+    /// [`Answer::Backtested`].
+    Backtest {
+        /// The policy whose recorded verdicts are compared with.
+        policy: String,
+        /// What judges.
+        candidate: Candidate,
+        /// Its configuration.
+        config: serde_json::Value,
+        /// The one agent whose history is judged; none for all.
+        agent: Option<AgentId>,
+        /// From this time on, in milliseconds since the Unix epoch.
+        since: Option<i64>,
+        /// Before this time, likewise.
+        until: Option<i64>,
+    },
 }
 
 /// What became of it. It may hold a secret, so it has no `Debug`.
@@ -85,6 +112,18 @@ pub enum Answer {
         data_keys: u64,
         /// The file that the server reads it from; none where it is to be set in the environment.
         file: Option<PathBuf>,
+    },
+    /// A leaf's verdicts have been computed again.
+    Replayed {
+        /// The leaf, and what came of it.
+        leaf: Box<ReplayedLeaf>,
+    },
+    /// It is under way: another answer follows.
+    Progress(Progress),
+    /// A history has been judged again.
+    Backtested {
+        /// What would change.
+        report: Box<Report>,
     },
     /// It is done.
     Done {},

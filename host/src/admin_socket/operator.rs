@@ -1,26 +1,37 @@
 //! Carries an operator's requests out, wherever they come from.
 
-use super::{Answer, Request, UserSummary};
-use crate::auth::{Access, Token, UserError};
-use crate::vault::{RotateError, Rotated, Rotation};
+use std::time::Duration;
+
+use gavel_log::Hash;
 use gavel_store::User;
+use tokio::sync::mpsc;
+
+use super::{Answer, Judges, Request, UserSummary};
+use crate::auth::{Access, Token, UserError};
+use crate::backtest::{BacktestError, Backtests, Bounds, Progress, Question, Report};
+use crate::replay::ReplayError;
+use crate::vault::{RotateError, Rotated, Rotation};
+
+/// How often a long command says how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 /// What may be done to an installation from its command line. Cheap to clone.
 #[derive(Clone)]
 pub struct Operator {
     access: Access,
     rotation: Rotation,
+    judges: Judges,
 }
 
 impl Operator {
     /// An operator of the installation that these parts belong to.
     #[must_use]
-    pub fn new(access: Access, rotation: Rotation) -> Self {
-        Self { access, rotation }
+    pub(crate) fn new(access: Access, rotation: Rotation, judges: Judges) -> Self {
+        Self { access, rotation, judges }
     }
 
-    /// Does what is asked, and says what became of it.
-    pub async fn carry_out(&self, request: Request) -> Answer {
+    /// Does what is asked, and says what became of it. `progress` is told how far a long command is, as far as it listens.
+    pub async fn carry_out(&self, request: Request, progress: mpsc::Sender<Progress>) -> Answer {
         let done = match request {
             Request::AddUser { name, role } => self.access.add_user(name, role).await.map(token),
             Request::RenewUser { name } => self.access.renew_user(name).await.map(token),
@@ -30,8 +41,65 @@ impl Operator {
                 .map(|users| Answer::Users { users: users.into_iter().map(UserSummary::from).collect() }),
             Request::RevokeUser { name } => self.access.revoke_user(name).await.map(|()| Answer::Done {}),
             Request::RotateVault { new_key } => return rotated(self.rotation.rotate(new_key).await),
+            Request::Replay { leaf } => return self.replayed(&leaf).await,
+            Request::Backtest { policy, candidate, config, agent, since, until } => {
+                // An operator reads no texts, whoever owns the agents.
+                let (bounds, viewer) = (Bounds::default(), None);
+                let question = Question { policy, candidate, config, agent, since, until, bounds, viewer };
+                return self.backtested(question, progress).await;
+            }
         };
         done.unwrap_or_else(|error| refusal(&error))
+    }
+}
+
+impl Operator {
+    async fn replayed(&self, leaf: &Hash) -> Answer {
+        let replays = match self.judges.replays().await {
+            Ok(replays) => replays,
+            Err(reason) => return Answer::Failed { reason },
+        };
+        match replays.leaf(leaf).await {
+            Ok(leaf) => Answer::Replayed { leaf: Box::new(leaf) },
+            Err(error @ ReplayError::NoLeaf(_)) => Answer::Refused { reason: error.to_string() },
+            Err(error) => {
+                tracing::error!(%error, "a verdict could not be computed again");
+                Answer::Failed { reason: error.to_string() }
+            }
+        }
+    }
+}
+
+impl Operator {
+    async fn backtested(&self, question: Question, progress: mpsc::Sender<Progress>) -> Answer {
+        let backtests = match self.judges.backtests().await {
+            Ok(backtests) => backtests,
+            Err(reason) => return Answer::Failed { reason },
+        };
+        match told(&backtests, question, progress).await {
+            Ok(report) => Answer::Backtested { report: Box::new(report) },
+            Err(error) if error.is_refusal() => Answer::Refused { reason: error.in_words() },
+            Err(error) => {
+                tracing::error!(%error, "a history could not be judged again");
+                Answer::Failed { reason: error.to_string() }
+            }
+        }
+    }
+}
+
+/// Judges a history again, and tells how far it is.
+async fn told(
+    backtests: &Backtests,
+    question: Question,
+    progress: mpsc::Sender<Progress>,
+) -> Result<Report, BacktestError> {
+    let mut backtest = backtests.begin(question).await?;
+    loop {
+        match tokio::time::timeout(PROGRESS_EVERY, backtest.report()).await {
+            Ok(report) => return report,
+            // Whoever does not keep up hears of the next step.
+            Err(_) => drop(progress.try_send(backtest.progress())),
+        }
     }
 }
 

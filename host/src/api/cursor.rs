@@ -60,6 +60,11 @@ pub(super) fn after<T: FromStr>(cursor: Option<&str>) -> Result<Option<T>, Probl
     })
 }
 
+/// The cursor of a page that begins at this place.
+pub(super) fn at(place: impl Display) -> String {
+    URL_SAFE_NO_PAD.encode(place.to_string())
+}
+
 /// Cuts what was read, one more than `limit`, to a page, and gives the cursor of the next one.
 pub(super) fn page<T, P: Display>(
     mut items: Vec<T>,
@@ -70,7 +75,7 @@ pub(super) fn page<T, P: Display>(
         return (items, None);
     }
     items.truncate(limit);
-    let next = items.last().map(|last| URL_SAFE_NO_PAD.encode(place(last).to_string()));
+    let next = items.last().map(|last| at(place(last)));
     (items, next)
 }
 

@@ -4,6 +4,7 @@
 mod admin;
 mod agents;
 mod asset;
+mod backtest;
 mod body;
 mod chat;
 mod checkpoints;
@@ -40,6 +41,7 @@ use prometheus_client::registry::Registry;
 
 use crate::agent::{Agents, Conversations, OpenTurns};
 use crate::auth::Access;
+use crate::backtest::Backtests;
 use crate::config::Config;
 use crate::files::Files;
 use crate::one_each::OneEach;
@@ -59,6 +61,8 @@ pub use router::{admin_router, router};
 pub struct App {
     /// The configuration.
     pub config: Arc<Config>,
+    /// Judges histories again.
+    pub backtests: Backtests,
     /// What is kept.
     pub store: Store,
     /// Who is let in.

@@ -110,6 +110,8 @@ codes! {
     QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS;
     /// More requests than the minute allows.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS;
+    /// The caller has a backtest under way.
+    BacktestRunning = "backtest_running", TOO_MANY_REQUESTS;
     /// Whoever vouches for the caller cannot be asked.
     IssuerUnavailable = "issuer_unavailable", SERVICE_UNAVAILABLE;
     /// Every instance that it would need is taken.
@@ -197,7 +199,8 @@ impl Problem {
         self.errors.first().map(|error| error.pointer.as_str())
     }
 
-    fn body(&self) -> Body<'_> {
+    /// As the client is shown it.
+    pub(super) fn body(&self) -> Body<'_> {
         let (code, status) = self.code.entry();
         Body {
             kind: "about:blank",

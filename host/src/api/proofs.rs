@@ -2,7 +2,8 @@
 
 use axum::Json as Answer;
 use axum::extract::{Path, State};
-use gavel_log::{Entry, Field, Hash, Opening, Proof, ProofAnswer, Record, record_hash};
+use gavel_log::opening::MAX_OPENED;
+use gavel_log::{Entry, Field, Hash, Opening, Proof, ProofAnswer, Record, ReplayParts, record_hash};
 use gavel_store::{Agent, LeafRow};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -12,6 +13,7 @@ use super::guard::{TheAgent, TheCaller};
 use super::params::Params;
 use super::problem::{Code, Problem};
 use crate::agent::FieldError;
+use crate::replay;
 use crate::schema;
 use crate::turn::Opening as StoredOpening;
 
@@ -20,9 +22,11 @@ use crate::turn::Opening as StoredOpening;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProofParams {
-    /// Fields to be shown in clear, separated by commas, to the agent's owner.
+    /// Fields to be shown in clear, separated by commas, to the agent's owner. `history` and `attachments` open what the
+    /// subject commits to; `replay` is all that `gavel verify --replay` needs: content, subject, history and verdicts, and
+    /// the configurations besides.
     #[param(
-        pattern = "^(content|released|edits|subject)(,(content|released|edits|subject))*$",
+        pattern = "^(content|released|edits|subject|history|attachments|verdicts|replay)(,(content|released|edits|subject|history|attachments|verdicts|replay))*$",
         example = "content,released"
     )]
     opening: Option<String>,
@@ -62,12 +66,15 @@ pub(super) async fn show(
     let hash = leaf_hash(&hash)?;
     let leaf = app.store.leaf(&hash)?.filter(|leaf| leaf.agent == agent.id);
     let leaf = leaf.ok_or_else(|| Problem::new(Code::ProofForbidden, "the hash is not this agent's"))?;
-    let opening = match params.opening.as_deref() {
-        None => None,
+    let (opening, replay) = match params.opening.as_deref() {
+        None => (None, None),
         Some(_) if !caller.owns(&agent) => {
             return Err(Problem::new(Code::Forbidden, "openings are for the agent's owner"));
         }
-        Some(fields) => Some(opened(&app, &agent, &leaf, fields)?),
+        Some(names) => {
+            let (opening, replay) = opened(&app, &agent, &leaf, &groups(names)?)?;
+            (Some(opening), replay)
+        }
     };
     Ok(Answer(ProofAnswer {
         agent_id: agent.id.to_string(),
@@ -77,6 +84,7 @@ pub(super) async fn show(
         verification_url: format!("/verify/proof/{}", hash.tagged()),
         verification_portal: app.config.log.portal.clone(),
         opening,
+        replay,
     }))
 }
 
@@ -89,26 +97,77 @@ fn proof(app: &App, leaf: &LeafRow) -> Result<Proof, Problem> {
         .map_err(|error| Problem::internal(&error))
 }
 
-/// The fields named, in clear; none where the opening was not kept or has been erased.
-fn opened(app: &App, agent: &Agent, leaf: &LeafRow, fields: &str) -> Result<Opening, Problem> {
-    let can_open = |field: &Field| matches!(field, Field::Content | Field::Released | Field::Edits | Field::Subject);
-    let named = fields.split(',').map(|name| name.parse::<Field>().ok().filter(can_open));
-    let fields = named.collect::<Option<Vec<Field>>>().ok_or_else(|| {
-        let detail = "must name some of content, released, edits, subject".to_owned();
+/// What may be asked for in clear.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Field(Field),
+    /// The parts of the conversation so far.
+    History,
+    Attachments,
+    Verdicts,
+    /// All that computing the verdicts again needs.
+    Replay,
+}
+
+fn groups(names: &str) -> Result<Vec<Group>, Problem> {
+    let named = names.split(',').map(|name| match name {
+        "history" => Some(Group::History),
+        "attachments" => Some(Group::Attachments),
+        "verdicts" => Some(Group::Verdicts),
+        "replay" => Some(Group::Replay),
+        "content" | "released" | "edits" | "subject" => name.parse().ok().map(Group::Field),
+        _ => None,
+    });
+    named.collect::<Option<Vec<_>>>().ok_or_else(|| {
+        let detail =
+            "must name some of content, released, edits, subject, history, attachments, verdicts, replay".to_owned();
         Problem::invalid(vec![FieldError { pointer: "/opening".to_owned(), detail }])
-    })?;
+    })
+}
+
+/// The fields of a group.
+fn fields(group: Group, opening: &StoredOpening, record: &Record) -> Vec<Field> {
+    let of_subject = |history: bool| {
+        let fields = opening.subject_fields().into_iter();
+        fields.filter(move |field| matches!(field, Field::History { .. }) == history)
+    };
+    let verdicts = || (0..).zip(&record.verdicts).map(|(index, _)| Field::Verdict(index));
+    match group {
+        Group::Field(field) => vec![field],
+        Group::History => of_subject(true).collect(),
+        Group::Attachments => of_subject(false).collect(),
+        Group::Verdicts => verdicts().collect(),
+        Group::Replay => {
+            [Field::Content, Field::Subject].into_iter().chain(of_subject(true)).chain(verdicts()).collect()
+        }
+    }
+}
+
+/// The fields named, in clear, and what a replay needs besides where it was named; none where the opening was not kept or
+/// has been erased.
+fn opened(
+    app: &App,
+    agent: &Agent,
+    leaf: &LeafRow,
+    groups: &[Group],
+) -> Result<(Opening, Option<ReplayParts>), Problem> {
     // A session that is gone took its key with it.
     let (Some(sealed), Some(session)) = (&leaf.opening, app.store.session(&leaf.session)?) else {
-        return Ok(Opening::default());
+        return Ok((Opening::default(), None));
     };
     let key = app.vault.session_key(&agent.id, &agent.wrapped_data_key, &session.id, &session.wrapped_key)?;
     let record = Record::parse(&leaf.record).map_err(|error| Problem::internal(&error))?;
     let stored = StoredOpening::open(&key, &record_hash(&leaf.nonce, &leaf.record), sealed)?;
     let mut opening = Opening::default();
-    for field in fields {
+    for field in groups.iter().flat_map(|group| fields(*group, &stored, &record)) {
         if let Some(opened) = stored.field(field, &record)? {
             opening.0.insert(field, opened);
         }
     }
-    Ok(opening)
+    if opening.0.len() > MAX_OPENED {
+        let detail = format!("this conversation has more than the {MAX_OPENED} parts that one opening may open");
+        return Err(Problem::new(Code::InvalidRequest, detail));
+    }
+    let replay = groups.contains(&Group::Replay).then(|| replay::parts(&app.store, &record, &stored)).transpose()?;
+    Ok((opening, replay))
 }

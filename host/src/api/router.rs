@@ -10,8 +10,8 @@ use tower_http::cors::{Any, CorsLayer};
 use super::guard::guard;
 use super::layers::{COMPLETIONS, FILES, no_such_method, no_such_path, surround};
 use super::{
-    App, admin, agents, chat, checkpoints, completions, docs, evaluate, files, health, idempotency, keys, log,
-    messages, openapi, policies, proofs, quota, rate, vault, verdicts, verify,
+    App, admin, agents, backtest, chat, checkpoints, completions, docs, evaluate, files, health, idempotency, keys,
+    log, messages, openapi, policies, proofs, quota, rate, vault, verdicts, verify,
 };
 
 /// The public listener's routes.
@@ -39,6 +39,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/agents/{id}/quota", get(quota::show))
         .route("/v1/policies/{name}/evaluate", post(evaluate::evaluate))
         .route("/v1/verdicts", get(verdicts::of_all))
+        .route("/v1/policies/{name}/backtest", post(backtest::run))
         .route(COMPLETIONS, post(completions::create))
         .route("/v1/models", get(completions::models))
         .route("/v1/models/{model}", get(completions::model))

@@ -25,7 +25,7 @@ use crate::schema;
 use crate::verdicts::VerdictsError;
 
 /// The media type of one JSON object for each line.
-const NDJSON: &str = "application/x-ndjson";
+pub(super) const NDJSON: &str = "application/x-ndjson";
 
 /// What a question takes: results of which all of it is true.
 #[derive(Deserialize, IntoParams)]
@@ -269,7 +269,7 @@ async fn answer(
 }
 
 /// Whether the caller asks for a stream: it names the media type, as few would by mistake.
-fn accepts_ndjson(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_ndjson(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut types =
         accepted.flat_map(|value| value.split(',')).map(|range| range.split(';').next().unwrap_or_default());
@@ -288,7 +288,7 @@ fn lines(rows: Vec<VerdictRow>) -> Result<Bytes, VerdictsError> {
 
 /// A time as RFC 3339 in milliseconds since the Unix epoch; between two of them, the later one, since records have whole
 /// ones.
-fn moment(pointer: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+pub(super) fn moment(pointer: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let parsed = OffsetDateTime::parse(text, &Rfc3339).ok();
     let nanos = parsed.map(OffsetDateTime::unix_timestamp_nanos);

@@ -74,6 +74,7 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::GET, "/v1/agents/{id}/quota", Rule::Key(Scope::QuotaRead)),
     (Method::POST, "/v1/policies/{name}/evaluate", Rule::User),
     (Method::GET, "/v1/verdicts", Rule::Auditor),
+    (Method::POST, "/v1/policies/{name}/backtest", Rule::User),
 ];
 
 /// The rule of a route, by the path that the router knows it under; none for what the table does not name.

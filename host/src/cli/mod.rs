@@ -2,12 +2,14 @@
 //!
 //! Exit status: 0 done, 1 what was asked is not so, 2 wrong usage, 3 a fault.
 
+mod backtest;
 mod chat;
 mod config;
 mod demo;
 mod openapi;
 mod operate;
 mod plugin;
+mod replay;
 mod serve;
 mod user;
 mod vault;
@@ -47,6 +49,8 @@ enum Command {
     User(user::Args),
     Vault(vault::Args),
     Verify(verify::Args),
+    Replay(replay::Args),
+    Backtest(backtest::Args),
     Config(config::Args),
     Openapi(openapi::Args),
 }
@@ -95,6 +99,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::User(args) => user::run(&args),
         Command::Vault(args) => vault::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Backtest(args) => backtest::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Openapi(openapi::Args {}) => openapi::run(),
     }

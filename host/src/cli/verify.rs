@@ -2,24 +2,33 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use gavel_log::verify::MAX_INPUT_BYTES;
-use gavel_log::{Signer, Verified, VerifierKey, VerifyFailure, verify};
+use gavel_log::{ProofAnswer, Record, Signer, Verified, VerifierKey, VerifyFailure, verify};
 use serde_json::{Value, json};
 
-use super::{CliError, NOT_SO, USAGE};
+use super::{CliError, NOT_SO, USAGE, replay};
+use crate::replay::{Directory, Outcome, Replayed, material};
 
 /// Verify a proof offline: signature, inclusion, record and opening.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: gavel verify proof.json --key log.vkey\n\
-    Exit status: 0 it verifies, 1 it does not, or nobody vouches for its signer")]
+    Again: gavel verify proof.json --key log.vkey --replay --plugins gavel-data/components\n\
+    Exit status: 0 it verifies (and every verdict is the same), 1 it does not, or nobody vouches for its signer")]
 pub(super) struct Args {
     /// The JSON of a proofs answer or a tlog-proof text; - for standard input
     proof: String,
     /// The log's verifier key, or a file that holds one or more, one a line
     #[arg(long)]
     key: Option<String>,
+    /// Compute the verdicts again and compare them; the proof has to be asked for with ?opening=replay
+    #[arg(long, requires = "plugins")]
+    replay: bool,
+    /// A directory of components (*.wasm), found by their digests: an installation's components/ for instance
+    #[arg(long, value_name = "DIR", requires = "replay")]
+    plugins: Option<PathBuf>,
     /// Say it as JSON
     #[arg(long)]
     json: bool,
@@ -39,10 +48,42 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
         Ok(text) => verify(text, &keys).map_err(|failure: VerifyFailure| failure.to_string()),
         Err(_) => Err("not a proof: it is not UTF-8".to_owned()),
     };
-    let holds = matches!(&outcome, Ok(Verified { signer: Signer::Known(_), .. }));
-    let text = if args.json { in_json(&outcome).to_string() } else { in_words(&outcome) };
+    let mut holds = matches!(&outcome, Ok(Verified { signer: Signer::Known(_), .. }));
+    // What does not verify is not worth a computation.
+    let replayed = match (&args.plugins, &outcome) {
+        (Some(plugins), Ok(Verified { record: Some(record), .. })) => Some(replayed(&input, record, plugins)?),
+        (Some(_), Ok(_)) => return Err(CliError::Failed("a public proof has no record to compute again".to_owned())),
+        _ => None,
+    };
+    holds &= replayed.as_ref().is_none_or(|replayed| replayed.outcome == Outcome::Same);
+    let text = if args.json {
+        let mut said = in_json(&outcome);
+        if let (Some(members), Some(replayed)) = (said.as_object_mut(), &replayed) {
+            members.insert("replay".to_owned(), json!(replayed));
+        }
+        said.to_string()
+    } else {
+        let replayed = replayed.as_ref().map(|replayed| format!("\n{}", replay::in_words(replayed)));
+        in_words(&outcome) + &replayed.unwrap_or_default()
+    };
     writeln!(io::stdout().lock(), "{text}")?;
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(NOT_SO) })
+}
+
+/// Computes the verdicts of a proof that has been verified again.
+fn replayed(input: &[u8], record: &Record, plugins: &Path) -> Result<Replayed, CliError> {
+    // A tlog-proof opens nothing.
+    let answer = serde_json::from_slice::<ProofAnswer>(input).ok();
+    let given = answer.as_ref().and_then(|answer| answer.replay.clone()).unwrap_or_default();
+    let material = match &answer {
+        Some(answer) => material(answer, record),
+        None => Err("a tlog-proof opens nothing: ask for the proof's JSON with ?opening=replay"),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let directory = Directory::open(plugins, given).map_err(|error| CliError::Failed(error.to_string()))?;
+        Ok(crate::replay::replay(record, material.as_ref().map_err(|reason| *reason), &directory).await)
+    })
 }
 
 /// The keys that `given` is, or names a file of; the inner error is wrong usage.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gavel_store::{FILE_NAME, Store};
 
 use super::{StartError, log_identity, open_store};
-use crate::admin_socket::Operator;
+use crate::admin_socket::{Judges, Operator};
 use crate::auth::Access;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -31,8 +31,10 @@ impl Maintenance {
         let data = DataDir::open(&config.data_dir)?;
         let signer = log_identity::signing_key(&data, config.log.origin.as_deref())?;
         let store = open_store(config, &data, signer, None).await?;
-        let rotation = Rotation::of_installation(store.clone(), Arc::new(config.clone()));
-        let operator = Operator::new(Access::new(store.clone(), Tasks::default()), rotation);
+        let config = Arc::new(config.clone());
+        let rotation = Rotation::of_installation(store.clone(), config.clone());
+        let judges = Judges::Closed { config, store: store.clone() };
+        let operator = Operator::new(Access::new(store.clone(), Tasks::default()), rotation, judges);
         Ok(Self { store, operator })
     }
 

@@ -14,15 +14,17 @@ use gavel_log::SigningKey;
 use gavel_store::{Binding, CommitObserver, Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
 
-use crate::admin_socket::{self, Operator, SOCKET_NAME};
+use crate::admin_socket::{self, Judges, Operator, SOCKET_NAME};
 use crate::agent::{AgentParts, Agents, Conversations, OpenTurns};
 use crate::api::{self, App};
 use crate::auth::{Access, BootstrapError, FetchError, FirstUser, Issuer, ensure_first_user};
+use crate::backtest::Backtests;
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::files::{Files, ObjectsError};
 use crate::plugins::{PluginError, Plugins};
 use crate::quota::{Quotas, Strangers};
+use crate::replay::Replays;
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, Traces, TracesError};
 use crate::turn::{TurnError, TurnOptions, Turns};
@@ -172,6 +174,7 @@ impl Server {
             quotas,
             strangers: Arc::<Strangers>::default(),
             access: access(&config, &store, &tasks)?,
+            backtests: Backtests::new(store.clone(), vault.clone(), plugins.clone(), tasks.clone()),
             verdicts: Verdicts::new(store.clone(), &tasks),
             config,
             plugins: plugins.clone(),
@@ -186,7 +189,9 @@ impl Server {
             started,
         };
         let rotation = Rotation::of_server(app.store.clone(), app.vault.clone());
-        let operator = Operator::new(app.access.clone(), rotation);
+        let replays = Replays::new(store.clone(), app.vault.clone(), plugins.clone());
+        let judges = Judges::Running { replays, backtests: app.backtests.clone() };
+        let operator = Operator::new(app.access.clone(), rotation, judges);
         app.agents.erase_in_background();
         let (addr, admin_addr) = listen(app).await?;
         // The API is worth more than the commands: a path that is too long for a socket stops no server.

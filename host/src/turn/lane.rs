@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use gavel_log::Streamed;
 use gavel_log::judged::{Decision, Edit, Stage, Verdict};
 use gavel_log::record::{Coverage, Mode, OnError, PolicyError};
 use gavel_sandbox::policy::Review;
@@ -30,6 +31,8 @@ pub(crate) struct Lane {
     /// Each with its place among the stage's bindings: records keep their order.
     enforcing: Vec<(usize, Arc<BoundBinding>, Follower)>,
     observing: Vec<(usize, Arc<BoundBinding>)>,
+    /// Bytes of each piece that was pushed.
+    pieces: Vec<u32>,
     released: String,
     blocked: bool,
     /// Thinking that no enforcing policy judges is not shown in enforcing mode.
@@ -47,6 +50,8 @@ pub(crate) struct Finished {
     pub(crate) released: String,
     pub(crate) edits: Vec<Edit>,
     pub(crate) coverage: Coverage,
+    /// Given where a policy failed while it followed the text.
+    pub(crate) streamed: Option<Streamed>,
 }
 
 impl Lane {
@@ -61,8 +66,8 @@ impl Lane {
         }))
         .await;
         let withheld = stage == Stage::Reasoning && mode == Mode::Enforcing && enforcing.is_empty();
-        let mut lane =
-            Self { stage, mode, gate, enforcing, observing, released: String::new(), blocked: false, withheld };
+        let (pieces, released, blocked) = (Vec::new(), String::new(), false);
+        let mut lane = Self { stage, mode, gate, enforcing, observing, pieces, released, blocked, withheld };
         lane.settle();
         lane
     }
@@ -80,6 +85,8 @@ impl Lane {
     /// Takes more text, and gives what may be sent now.
     pub(crate) async fn push(&mut self, text: &str) -> Option<Cleared> {
         self.gate.receive(text);
+        // An answer has far fewer bytes.
+        self.pieces.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
         for (index, (_, binding, follower)) in self.enforcing.iter_mut().enumerate() {
             let Follower::Reviewing(review) = follower else { continue };
             match review.push(text).await {
@@ -101,9 +108,16 @@ impl Lane {
     pub(crate) async fn finish(mut self, frame: &SubjectFrame, complete: bool) -> Finished {
         let text = self.gate.text().to_owned();
         let mut answers = Vec::with_capacity(self.enforcing.len() + self.observing.len());
+        let mut failed = Vec::new();
         for (place, binding, follower) in std::mem::take(&mut self.enforcing) {
-            answers.push((place, conclude(binding, follower, frame, self.stage, &text).await));
+            let followed = !matches!(follower, Follower::Waiting);
+            let answer = conclude(binding, follower, frame, self.stage, &text).await;
+            if followed && answer.result.is_err() {
+                failed.extend(u32::try_from(place));
+            }
+            answers.push((place, answer));
         }
+        let pieces = std::mem::take(&mut self.pieces);
         for (index, (_, answer)) in answers.iter().enumerate() {
             match &answer.result {
                 Ok(Verdict { decision: Decision::Redact(edits), .. }) => self.gate.conclude(index, edits.clone()),
@@ -126,6 +140,7 @@ impl Lane {
                 released: Some(self.gate.released() as u64),
                 unjudged: 0,
             },
+            streamed: (!failed.is_empty()).then_some(Streamed { pieces, verdicts: failed }),
             edits: self.gate.merged().to_vec(),
             released: self.released,
             judgement,

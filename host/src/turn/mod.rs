@@ -39,6 +39,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use gavel_log::Hash;
 use gavel_log::record::{Engine, Mode};
 use gavel_sandbox::policy::PolicyPermits;
 use gavel_sandbox::provider::ProviderPermit;
@@ -52,6 +53,7 @@ pub use file::{FileText, JudgedFile, MAX_JUDGED_FILE_BYTES};
 pub use frame::{FindingView, FinishReason, Frame, GovernanceResult, Reason, ToolCallView, Usage, VerdictView};
 pub use opening::{Opening, OpeningError};
 pub use seal::DraftError;
+pub(crate) use seal::counted;
 pub use stateless::{Asked, MAX_PARTS, Stateless};
 pub use tool_calls::canonical;
 
@@ -209,6 +211,16 @@ impl TurnError {
     }
 }
 
+/// What computes verdicts in this binary, under policies' limits of this digest.
+pub(crate) fn engine(limits: Hash) -> Engine {
+    Engine {
+        wit: WIT_VERSION.into(),
+        gate: gate::GATE_VERSION,
+        wasmtime: gavel_sandbox::WASMTIME_VERSION.into(),
+        limits,
+    }
+}
+
 /// Runs turns.
 pub struct Turns {
     plugins: Arc<Plugins>,
@@ -248,12 +260,7 @@ impl Turns {
         options: TurnOptions,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let engine = Engine {
-            wit: WIT_VERSION.into(),
-            gate: gate::GATE_VERSION,
-            wasmtime: gavel_sandbox::WASMTIME_VERSION.into(),
-            limits: plugins.policies.limits_digest(),
-        };
+        let engine = engine(plugins.policies.limits_digest());
         Self {
             plugins,
             store,

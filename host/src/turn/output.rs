@@ -70,6 +70,7 @@ impl Turn {
             released: String::new(),
             edits: Vec::new(),
             coverage: Coverage { received: 0, judged: 0, released: Some(0), unjudged: 0 },
+            streamed: None,
         };
         self.end(turn, Ending::Blocked, Answered { text: nothing, thinking: None, calls: Vec::new() }).await
     }
@@ -252,6 +253,7 @@ impl Turn {
             released: &finished.released,
             edits: &finished.edits,
             coverage: finished.coverage,
+            streamed: finished.streamed.as_ref(),
         })?;
         Ok(draft)
     }

@@ -62,6 +62,7 @@ impl Passage {
             released: &self.text,
             edits: &self.edits,
             coverage: self.coverage,
+            streamed: None,
         }
     }
 }

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use gavel_log::judged::{Edit, Stage, Subject};
+use gavel_log::judged::{Edit, Finding, Stage, Subject};
 use gavel_log::record::{
     Coverage, DecisionKind, Engine, FindingCount, MAX_FINDINGS, Mode, Outcome, PolicyError, RECORD_VERSION, Record,
     VerdictRecord,
 };
 use gavel_log::subject_form::Attachment;
-use gavel_log::{Field, JcsError, RecordError, RecordSecret, record_hash};
+use gavel_log::{Field, JcsError, RecordError, RecordSecret, Streamed, jcs, record_hash};
 use gavel_store::{AgentId, LeafDraft, MessageId, Sealed, SessionId};
 
 use super::frame::{FindingView, GovernanceResult, VerdictView, span_view};
 use super::judge::{Answer, Judgement};
-use super::opening::{Opening, OpeningError};
+use super::opening::{Opening, OpeningError, OpeningParts};
 use super::watch;
 use crate::clock;
 use crate::config::Openings;
@@ -59,6 +59,8 @@ pub(crate) struct Judged<'a> {
     pub(crate) released: &'a str,
     pub(crate) edits: &'a [Edit],
     pub(crate) coverage: Coverage,
+    /// Given where a policy failed while it followed the text.
+    pub(crate) streamed: Option<&'a Streamed>,
 }
 
 impl RecordFrame {
@@ -67,12 +69,13 @@ impl RecordFrame {
         watch::count(&self.metrics, judged.judgement);
         let secret = RecordSecret::from_bytes(random());
         let content = judged.subject.text.as_str();
+        let (verdicts, committed) = verdicts(&judged.judgement.answers, &secret)?;
         let mut record = Record {
             decision: judged.judgement.decision(),
             would: judged.judgement.would(),
             enforced: judged.judgement.enforced(),
             outcome: judged.outcome,
-            verdicts: verdicts(&judged.judgement.answers, &secret)?,
+            verdicts,
             subject: Some(secret.commit_subject_with(judged.subject, judged.attachments)?.0),
             content: Some(secret.commit(&Field::Content, content.as_bytes())),
             released: (!judged.released.is_empty())
@@ -81,7 +84,14 @@ impl RecordFrame {
             coverage: judged.coverage,
             ..self.blank(judged.message, judged.judgement.stage)
         };
-        let opening = Opening::new(&secret, content, judged.edits, judged.subject, judged.attachments);
+        let opening = Opening::new(OpeningParts {
+            secret: &secret,
+            subject: judged.subject,
+            edits: judged.edits,
+            attachments: judged.attachments,
+            verdicts: committed,
+            streamed: judged.streamed,
+        });
         let kept = match self.openings {
             Openings::All => true,
             Openings::JudgedOnly => !judged.judgement.answers.is_empty(),
@@ -129,19 +139,23 @@ impl RecordFrame {
     }
 }
 
-fn verdicts(answers: &[Answer], secret: &RecordSecret) -> Result<Vec<VerdictRecord>, JcsError> {
-    (0..).zip(answers).map(|(index, answer)| verdict(index, answer, secret)).collect()
+/// The verdicts as the record has them, and the texts that it commits to.
+type Verdicts = (Vec<VerdictRecord>, Vec<Option<String>>);
+
+fn verdicts(answers: &[Answer], secret: &RecordSecret) -> Result<Verdicts, JcsError> {
+    let committed = answers.iter().map(|answer| answer.result.as_ref().ok().map(jcs::to_string).transpose());
+    let committed = committed.collect::<Result<Vec<_>, _>>()?;
+    let records = (0..).zip(answers).zip(&committed);
+    let records = records.map(|((index, answer), text)| verdict(index, answer, text.as_deref(), secret)).collect();
+    Ok((records, committed))
 }
 
-fn verdict(index: u32, answer: &Answer, secret: &RecordSecret) -> Result<VerdictRecord, JcsError> {
+fn verdict(index: u32, answer: &Answer, committed: Option<&str>, secret: &RecordSecret) -> VerdictRecord {
     let component = answer.binding.policy.component();
-    let (findings, more) = counted(answer);
+    let findings = answer.result.as_ref().map(|verdict| verdict.findings.as_slice()).unwrap_or_default();
+    let (findings, more) = counted(findings);
     let error = answer.result.as_ref().err().copied();
-    let commitment = match &answer.result {
-        Ok(verdict) => Some(secret.commit_verdict(index, verdict)?),
-        Err(_) => None,
-    };
-    Ok(VerdictRecord {
+    VerdictRecord {
         policy: answer.binding.name().to_owned(),
         version: component.manifest.version.clone(),
         component: component.digest,
@@ -153,14 +167,14 @@ fn verdict(index: u32, answer: &Answer, secret: &RecordSecret) -> Result<Verdict
         more,
         error,
         reproducible: error.is_none_or(PolicyError::reproducible),
-        verdict: commitment,
-    })
+        verdict: committed.map(|text| secret.commit(&Field::Verdict(index), text.as_bytes())),
+    }
 }
 
 /// Equal findings counted, in order of first appearance, and how many distinct ones found no room.
-fn counted(answer: &Answer) -> (Vec<FindingCount>, u64) {
+pub(crate) fn counted(findings: &[Finding]) -> (Vec<FindingCount>, u64) {
     let mut counts: Vec<FindingCount> = Vec::new();
-    for finding in answer.result.as_ref().map(|verdict| verdict.findings.as_slice()).unwrap_or_default() {
+    for finding in findings {
         let same = |count: &&mut FindingCount| count.rule == finding.rule && count.severity == finding.severity;
         match counts.iter_mut().find(same) {
             Some(count) => count.count += 1,

@@ -52,7 +52,7 @@ pub use leaf::{LeafDraft, LeafPlace, LeafRow, LogHead, MAX_BLOB_BYTES, Sealed};
 pub use master_key::{MasterKeyChange, MasterKeyState, RewrappedDataKey, WrappedDataKey};
 pub use message::{Attachments, MessageDraft, MessagePosition, PositionError, StoredMessage, TurnPart};
 pub use observe::{Commit, CommitObserver, StoreStatus};
-pub use read::{MAX_DATA_KEYS, MAX_ENTRIES, MAX_LOOKBACK, MAX_PAGE};
+pub use read::{LeafPage, MAX_DATA_KEYS, MAX_ENTRIES, MAX_LOOKBACK, MAX_PAGE};
 pub use session::Session;
 pub use store::{Store, StoreOptions};
 pub use turn::{

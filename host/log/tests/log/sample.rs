@@ -126,6 +126,7 @@ fn answer() -> ProofAnswer {
         verification_url: format!("/verify/proof/{}", hash.tagged()),
         verification_portal: "https://verify.example/".to_owned(),
         opening: Some(opening()),
+        replay: None,
     }
 }
 

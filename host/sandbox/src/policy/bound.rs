@@ -153,7 +153,17 @@ impl BoundPolicy {
     /// # Errors
     /// If the policy fails or has no streaming interface.
     pub async fn review(self: &Arc<Self>, subject: &Subject) -> Result<Review, CallError> {
-        Review::begin(Arc::clone(self), subject).await
+        let live = self.fresh().await?;
+        Review::begin(Arc::clone(self), live, subject).await
+    }
+
+    /// Begins a review by the definition: without the snapshot.
+    ///
+    /// # Errors
+    /// As of [`review`](Self::review).
+    pub async fn review_by_definition(self: &Arc<Self>, subject: &Subject) -> Result<Review, CallError> {
+        let live = self.instance(None).await?;
+        Review::begin(Arc::clone(self), live, subject).await
     }
 
     async fn evaluate_with(&self, subject: &Subject, snapshot: Option<&Prepared>) -> Result<Verdict, CallError> {

@@ -20,6 +20,6 @@ pub use contract::Rules;
 pub use instance::CallError;
 pub use limits::PolicyLimits;
 pub use review::{Progress, Review};
-pub use runtime::{PolicyPermits, PolicyRuntime};
+pub use runtime::{BackgroundPermit, PolicyPermits, PolicyRuntime};
 pub use trial::TrialError;
 pub use wasi::Printer;

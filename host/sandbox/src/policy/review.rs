@@ -36,10 +36,9 @@ pub struct Review {
 }
 
 impl Review {
-    pub(super) async fn begin(policy: Arc<BoundPolicy>, subject: &Subject) -> Result<Self, CallError> {
+    pub(super) async fn begin(policy: Arc<BoundPolicy>, mut live: Live, subject: &Subject) -> Result<Self, CallError> {
         let started = Instant::now();
         let limits = policy.limits();
-        let mut live = policy.fresh().await?;
         let bytes = subject.text.len();
         let (guest, store) = live.streaming(limits.evaluate_fuel(bytes))?;
         let subject_in: bindings::policy::Subject = subject.into();

@@ -27,6 +27,11 @@ pub struct PolicyPermits {
     _permits: OwnedSemaphorePermit,
 }
 
+/// The right to one instance that no turn could have.
+pub struct BackgroundPermit {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
 /// Runs policies.
 pub struct PolicyRuntime {
     pub(super) engine: Engine,
@@ -39,6 +44,7 @@ pub struct PolicyRuntime {
     /// Takes what policies print.
     pub(super) printer: Option<Printer>,
     pub(super) makes_snapshots: bool,
+    background: Arc<Semaphore>,
     ticker: Ticker,
 }
 
@@ -74,6 +80,7 @@ impl PolicyRuntime {
             snapshots: Snapshots::new(limits.snapshot_bytes),
             permits: Arc::new(Semaphore::new(limits.max_instances as usize)),
             aside: Semaphore::new(ASIDE_INSTANCES as usize),
+            background: Arc::new(Semaphore::new(background_instances() as usize)),
             engine,
             limits,
             printer,
@@ -92,6 +99,13 @@ impl PolicyRuntime {
     pub fn permits(&self, count: u32) -> Option<PolicyPermits> {
         let permits = Arc::clone(&self.permits).try_acquire_many_owned(count).ok()?;
         Some(PolicyPermits { _permits: permits })
+    }
+
+    /// Waits for one of the instances that are kept for work behind the turns, such as judging a history again: one for
+    /// each core. Turns cannot run out of instances by it.
+    pub async fn background(&self) -> BackgroundPermit {
+        // The semaphore is never closed.
+        BackgroundPermit { _permit: Arc::clone(&self.background).acquire_owned().await.ok() }
     }
 
     /// How many instances are promised or alive now, and how many may be.
@@ -127,8 +141,15 @@ impl PolicyRuntime {
     }
 }
 
+/// Instances for work behind the turns.
+fn background_instances() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    u32::try_from(cores).unwrap_or(1)
+}
+
 fn config(limits: &PolicyLimits) -> Config {
-    let instances = limits.max_instances.saturating_add(ASIDE_INSTANCES);
+    let behind = ASIDE_INSTANCES.saturating_add(background_instances());
+    let instances = limits.max_instances.saturating_add(behind);
     let mut pool = PoolingAllocationConfig::new();
     // As much for every instance as any may have: else a permit would not be worth an instance.
     pool.total_component_instances(instances)

@@ -7,6 +7,7 @@
 mod components;
 mod contained;
 mod defined;
+mod random;
 mod released;
 mod snapshots;
 

@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 pub(super) use shared::every_code;
 
 use super::{
-    agents, chat, checkpoints, completions, docs, evaluate, files, health, keys, log, messages, policies, proofs,
-    quota, vault, verdicts, verify,
+    agents, backtest, chat, checkpoints, completions, docs, evaluate, files, health, keys, log, messages, policies,
+    proofs, quota, vault, verdicts, verify,
 };
 use crate::auth::routes;
 
@@ -35,6 +35,7 @@ use crate::auth::routes;
         agents::show,
         agents::start,
         agents::stop,
+        backtest::run,
         chat::chat,
         checkpoints::create,
         checkpoints::list,

@@ -4,12 +4,14 @@ mod agents;
 mod api_keys;
 mod configs;
 mod files;
+mod history;
 mod log;
 mod master_key;
 mod turns;
 mod vault;
 mod verdicts;
 
+pub use history::LeafPage;
 pub use log::MAX_ENTRIES;
 pub use master_key::MAX_DATA_KEYS;
 pub use turns::MAX_LOOKBACK;

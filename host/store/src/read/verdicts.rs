@@ -1,7 +1,7 @@
 //! Searching the log for verdicts.
 
 use gavel_log::Entry;
-use redb::{ReadOnlyTable, ReadableTable};
+use redb::{AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable};
 
 use super::MAX_PAGE;
 use crate::error::StoreError;
@@ -28,17 +28,8 @@ impl Store {
     ) -> Result<VerdictPage, StoreError> {
         let limit = limit.min(MAX_PAGE);
         self.disk().read(|transaction| {
-            let leaves = transaction.open_table(tables::LEAVES)?;
-            let size = leaves.last()?.map_or(0, |(index, _)| index.value() + 1);
-            let mut search = Search {
-                filter,
-                terms: filter.terms(),
-                leaves,
-                blocks: transaction.open_table(tables::VERDICT_BLOCKS)?,
-                known: [None; 2],
-                examined: 0,
-            };
-            let mut page = VerdictPage { rows: Vec::new(), below: Some(below.unwrap_or(size).min(size)) };
+            let mut search = Search::open(transaction, filter)?;
+            let mut page = VerdictPage { rows: Vec::new(), below: Some(search.start(below)) };
             while page.rows.len() < limit
                 && let Some(below) = page.below
             {
@@ -60,7 +51,7 @@ impl Store {
 }
 
 /// Where a search has come to.
-enum Found {
+pub(super) enum Found {
     /// A leaf that may be wanted.
     Leaf(u64),
     /// There is no more.
@@ -70,9 +61,10 @@ enum Found {
 }
 
 /// One step of a search, in one read transaction.
-struct Search<'f> {
+pub(super) struct Search<'f> {
     filter: &'f VerdictFilter,
     terms: Vec<u64>,
+    size: u64,
     leaves: ReadOnlyTable<u64, Row>,
     blocks: ReadOnlyTable<(u8, u64), Row>,
     /// The block of each level that was looked at last, and who in it may be wanted.
@@ -80,9 +72,21 @@ struct Search<'f> {
     examined: usize,
 }
 
-impl Search<'_> {
+impl<'f> Search<'f> {
+    pub(super) fn open(transaction: &ReadTransaction, filter: &'f VerdictFilter) -> Result<Self, StoreError> {
+        let leaves = transaction.open_table(tables::LEAVES)?;
+        let size = leaves.last()?.map_or(0, |(index, _)| index.value() + 1);
+        let blocks = transaction.open_table(tables::VERDICT_BLOCKS)?;
+        Ok(Self { filter, terms: filter.terms(), size, leaves, blocks, known: [None; 2], examined: 0 })
+    }
+
+    /// Below which leaf it begins: what is asked for, or all.
+    pub(super) fn start(&self, below: Option<u64>) -> u64 {
+        below.unwrap_or(self.size).min(self.size)
+    }
+
     /// The next leaf below this one that may be wanted. Blocks in which nothing is wanted are stepped over whole.
-    fn next_below(&mut self, mut below: u64) -> Result<Found, StoreError> {
+    pub(super) fn next_below(&mut self, mut below: u64) -> Result<Found, StoreError> {
         while let Some(last) = below.checked_sub(1) {
             if self.examined >= MAX_EXAMINED {
                 return Ok(Found::Pause(below));
@@ -125,12 +129,15 @@ impl Search<'_> {
         Ok(having)
     }
 
+    /// A leaf's row.
+    pub(super) fn leaf(&mut self, index: u64) -> Result<AccessGuard<'static, Row>, StoreError> {
+        self.examined += 1;
+        self.leaves.get(index)?.ok_or_else(|| StoreError::Corrupt(format!("leaf {index} is missing")))
+    }
+
     /// The verdict in a leaf, if it is wanted.
     fn row(&mut self, index: u64) -> Result<Option<VerdictRow>, StoreError> {
-        self.examined += 1;
-        let Some(bytes) = self.leaves.get(index)? else {
-            return Err(StoreError::Corrupt(format!("leaf {index} is missing")));
-        };
+        let bytes = self.leaf(index)?;
         let Leaf { agent, session, entry, record, .. } = Leaf::decode(bytes.value())?;
         let Ok(record) = verdict::record(record) else { return Ok(None) };
         if !verdict::record_time(&record).is_some_and(|time| self.filter.admits(agent, &record, time)) {

@@ -11,6 +11,7 @@ mod history;
 mod idempotency;
 mod journal;
 mod keys;
+mod leaves;
 mod master_key;
 mod medium;
 mod model;
