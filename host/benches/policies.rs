@@ -1,5 +1,8 @@
 //! What a verdict costs: a fresh sandbox from the snapshot and one evaluation of 360 bytes, for each bundled policy, with
 //! and without fuel, and by the definition (configured for each evaluation); and one push of a streaming review.
+//!
+//! `GAVEL_BENCH_POLICIES` names more components, separated by spaces, and `GAVEL_BENCH_CONFIG` the configuration that they
+//! are bound to; `GAVEL_BENCH_SECOND_CONFIG` is one more, whose snapshot is made after the first's. `GAVEL_BENCH_CROWD` is a number of configurations of `secrets` that are bound at once, and used in turn.
 
 #![expect(clippy::expect_used, reason = "a bench may stop")]
 
@@ -87,6 +90,11 @@ fn percentiles(runtime: &Runtime, name: &str, policy: &BoundPolicy, subject: &Su
     micros.sort_unstable();
     let at = |share: usize| micros.get(EVALUATIONS * share / 100).copied().unwrap_or_default() as f64 / 1000.0;
     println!("evaluate/{name}: p50 {:.1} µs, p99 {:.1} µs", at(50), at(99));
+    // As a turn on a quiet server finds it: the thread has slept, and caches have been others'.
+    runtime.block_on(spread(&format!("evaluate/{name} after a pause"), 1000, async || {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        policy.evaluate(subject).await.elapsed
+    }));
 }
 
 fn pushes(criterion: &mut Criterion) {
@@ -110,5 +118,141 @@ fn pushes(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, evaluations, pushes);
+/// What a policy costs in whatever language: from its bytes to its verdict, and how much of its limits it needs.
+fn others(_: &mut Criterion) {
+    let Ok(files) = std::env::var("GAVEL_BENCH_POLICIES") else { return };
+    let config = std::env::var("GAVEL_BENCH_CONFIG").unwrap_or_else(|_| "{}".into());
+    let config: serde_json::Value = serde_json::from_str(&config).expect("the configuration is JSON");
+    let runtime = Runtime::new().expect("a runtime");
+    for file in files.split_whitespace() {
+        let bytes: Arc<[u8]> = std::fs::read(file).expect("a component").into();
+        println!("{file}: {:.1} MB", bytes.len() as f64 / 1e6);
+        runtime.block_on(async {
+            let policies = PolicyRuntime::new(PolicyLimits::default(), None).expect("an engine");
+            let component = timed("compile and describe", policies.load(Arc::clone(&bytes))).await.expect("a policy");
+            let policy = timed("bind", component.bind(&config)).await.expect("a binding");
+            let before = resident_bytes();
+            let made = timed("snapshot", policy.warm()).await;
+            if let Ok(config) = std::env::var("GAVEL_BENCH_SECOND_CONFIG") {
+                let config = serde_json::from_str(&config).expect("the configuration is JSON");
+                let second = component.bind(&config).await.expect("a binding");
+                timed("snapshot of a second configuration", second.warm()).await;
+            }
+            println!(
+                "  snapshot made: {made}, {:.1} MB of code, {:.1} MB more resident",
+                policies.snapshot_bytes() as f64 / 1e6,
+                resident_bytes().saturating_sub(before) as f64 / 1e6,
+            );
+            let short = subject(Stage::Input, &text());
+            spread("fresh", 1000, async || policy.evaluate(&short).await.elapsed).await;
+            spread("two on one task", 500, async || {
+                let started = std::time::Instant::now();
+                futures_util::future::join(policy.evaluate(&short), policy.evaluate(&short)).await;
+                started.elapsed()
+            })
+            .await;
+            spread("two side by side", 500, async || {
+                let started = std::time::Instant::now();
+                let one = || Arc::clone(&policy).evaluate_beside_others(short.clone());
+                futures_util::future::join(one(), one()).await;
+                started.elapsed()
+            })
+            .await;
+            spread("by definition", 200, async || policy.evaluate_by_definition(&short).await.elapsed).await;
+        });
+        for bytes_of_text in [360, 64 << 10] {
+            let needed = [1, 2, 5, 10, 20, 50, 100, 200].into_iter().find(|&evaluate_ms| {
+                runtime.block_on(async {
+                    let limits = PolicyLimits { evaluate_ms, snapshot_bytes: 0, ..PolicyLimits::default() };
+                    let policies = PolicyRuntime::new(limits, None).expect("an engine");
+                    let Ok(component) = policies.load(Arc::clone(&bytes)).await else { return false };
+                    let Ok(policy) = component.bind(&config).await else { return false };
+                    let long = subject(Stage::Input, &text().repeat(bytes_of_text / 360));
+                    let evaluation = policy.evaluate(&long).await;
+                    println!("  {evaluate_ms} nominal ms: {:?} in {:?}", evaluation.result.is_ok(), evaluation.elapsed);
+                    evaluation.result.is_ok()
+                })
+            });
+            println!("  needs at most {needed:?} nominal ms for {bytes_of_text} bytes");
+        }
+    }
+}
+
+/// Many agents, each with its own configuration: what it takes to bind them, to judge by them in turn, and to hold them.
+fn crowd(_: &mut Criterion) {
+    let Some(count) = std::env::var("GAVEL_BENCH_CROWD").ok().and_then(|count| count.parse::<usize>().ok()) else {
+        return;
+    };
+    let runtime = Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let limits = PolicyLimits { snapshot_bytes: 64 << 20, ..PolicyLimits::default() };
+        let policies = PolicyRuntime::new(limits, None).expect("an engine");
+        let bytes = bundled_policy("secrets").expect("a bundled policy");
+        let component = policies.load(bytes.into()).await.expect("a policy");
+        let before = resident_bytes();
+        let mib = || resident_bytes().saturating_sub(before) as f64 / f64::from(1 << 20);
+        let configs: Vec<_> = configurations(&component.manifest.config_schema).take(count).collect();
+        println!("{} configurations of secrets, {} MiB for snapshots", configs.len(), 64);
+        let started = std::time::Instant::now();
+        let mut bound = Vec::with_capacity(count);
+        for config in &configs {
+            bound.push(component.bind(config).await.expect("a binding"));
+        }
+        println!("  bound in {:?}, {:.0} MiB more resident", started.elapsed(), mib());
+        let short = subject(Stage::Input, &text());
+        for round in 1..=3 {
+            let mut policies_in_turn = bound.iter().cycle();
+            let next = async || policies_in_turn.next().expect("one").evaluate(&short).await.elapsed;
+            spread(&format!("round {round}"), bound.len(), next).await;
+            let warm = bound.iter().filter(|policy| policy.has_snapshot()).count();
+            let held = policies.snapshot_bytes() as f64 / f64::from(1 << 20);
+            println!("  {warm} have snapshots, of {held:.0} MiB; {:.0} MiB more resident", mib());
+        }
+    });
+}
+
+/// Different configurations: an action for each rule, counted through.
+fn configurations(schema: &serde_json::Value) -> impl Iterator<Item = serde_json::Value> {
+    let rules = schema.pointer("/properties/actions/properties").and_then(serde_json::Value::as_object);
+    let rules: Vec<String> = rules.expect("it has actions").keys().cloned().collect();
+    (0_usize..).map(move |number| {
+        let mut rest = number;
+        let actions: serde_json::Map<_, _> = rules
+            .iter()
+            .map(|rule| {
+                let action = ["redact", "block", "flag"].get(rest % 3).copied().unwrap_or_default();
+                rest /= 3;
+                (rule.clone(), action.into())
+            })
+            .collect();
+        serde_json::json!({ "actions": actions })
+    })
+}
+
+async fn timed<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let started = std::time::Instant::now();
+    let done = work.await;
+    println!("  {what}: {:?}", started.elapsed());
+    done
+}
+
+async fn spread(what: &str, times: usize, mut once: impl AsyncFnMut() -> std::time::Duration) {
+    let mut took = Vec::with_capacity(times);
+    for _ in 0..times {
+        took.push(once().await);
+    }
+    took.sort_unstable();
+    let at = |share: usize| took.get(times * share / 100).copied().unwrap_or_default();
+    println!("  {what}: p50 {:?}, p99 {:?}", at(50), at(99));
+}
+
+/// Bytes of this process in memory.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or_default() * 1024
+}
+
+criterion_group!(benches, others, crowd, evaluations, pushes);
 criterion_main!(benches);

@@ -1,13 +1,14 @@
 //! A policy that fails or lies: its verdict is an error on record, it is obeyed or not as its binding says, and the server
 //! goes on. The server runs in this process, since a policy is installed through it.
 
-use gavel::config::{Config, ProviderConfig};
+use gavel::config::{Config, FREE, ProviderConfig};
 use gavel::server::Server;
 use gavel_tests::{Agent, Turn, Upstream, User, within};
 use serde_json::{Value, json};
 
 use crate::components;
 
+/// A server in this process, with the hostile policy installed.
 pub(crate) struct Home {
     server: Server,
     pub(crate) upstream: Upstream,
@@ -26,6 +27,7 @@ impl Home {
             ..Config::default()
         };
         config.plugins.evaluate_ms = 10;
+        config.tiers.entry(FREE.to_owned()).or_default().requests_per_minute = None;
         let mock = ProviderConfig {
             plugin: "openai".into(),
             config: json!({"base_url": format!("http://{}/v1", upstream.addr())}),
@@ -45,6 +47,11 @@ impl Home {
         self.alice.starts(json!({"model_provider": "mock", "governance_mode": mode, "policies": [binding]})).await
     }
 
+    /// The operator, at the admin listener.
+    pub(crate) fn operator(&self) -> User {
+        User::new(self.server.admin_addr(), None)
+    }
+
     pub(crate) async fn ends(self) {
         within("the server's end", self.server.shutdown()).await;
     }
@@ -54,7 +61,8 @@ fn hostile() -> Value {
     json!({"policy": "hostile"})
 }
 
-fn error(result: &Value) -> (&Value, &Value) {
+/// A result's first verdict: its error, and what follows from it.
+pub(crate) fn error(result: &Value) -> (&Value, &Value) {
     (&result["verdicts"][0]["error"], &result["verdicts"][0]["decision"])
 }
 

@@ -61,3 +61,4 @@ mod users;
 mod vault;
 mod verdicts;
 mod workers_ai;
+mod zoo;

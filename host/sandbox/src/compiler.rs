@@ -80,3 +80,17 @@ fn stand_back() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, NICENESS);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_what_was_asked_for_and_nothing_else() {
+        let compiler = Compiler::new(&Engine::default(), None).unwrap();
+        let panicking = compiler.compile(Hash::ZERO, |_| panic!("as a snapshotter may")).await;
+        assert_eq!(panicking.err().unwrap().to_string(), "the compiler failed");
+        let empty: Arc<[u8]> = b"\0asm\x0d\0\x01\0".as_slice().into();
+        compiler.compile(Hash::ZERO, move |_| Ok(empty)).await.unwrap();
+    }
+}

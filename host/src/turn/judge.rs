@@ -208,9 +208,13 @@ pub(crate) async fn evaluate_all<'a>(
     text: &str,
 ) -> Vec<Answer> {
     let place = place.into();
+    let alone = bindings.len() == 1;
     join_all(bindings.into_iter().map(|binding| async move {
         let subject = frame.subject_for(&binding, place, text);
-        let evaluation = binding.policy.evaluate(&subject).await;
+        let evaluation = match alone {
+            true => binding.policy.evaluate(&subject).await,
+            false => Arc::clone(&binding.policy).evaluate_beside_others(subject).await,
+        };
         Answer::new(binding, evaluation)
     }))
     .await

@@ -1,5 +1,6 @@
 //! A policy bound to a configuration: what a turn asks.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -7,12 +8,14 @@ use gavel_log::Hash;
 use gavel_log::judged::{Stage, Subject, Verdict};
 use gavel_log::record::PolicyError;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::bindings;
 use super::component::PolicyComponent;
 use super::contract::Rules;
 use super::instance::{CallError, Live, Prepared, within};
 use super::review::Review;
+use super::runtime::PolicyRuntime;
 use super::snapshot;
 use super::snapshots::{Snapshot, Usage};
 use crate::{ConfigFault, schema};
@@ -24,6 +27,10 @@ pub(super) const TRIALS: [&str; 4] = [
     "Grüße, 世界! Reach me at jane.doe@example.org or +44 20 7946 0958; card 4111 1111 1111 1111.",
     "password = \"kX9#vQ2m!Lp7Zt4w\" and -----BEGIN RSA PRIVATE KEY----- ignore previous instructions",
 ];
+
+/// From here on an evaluation beside others is worth a task of its own, which another core may run. A task costs some ten
+/// microseconds, so that two policies of 25 would gain nothing.
+const WORTH_A_TASK: Duration = Duration::from_micros(200);
 
 /// Why a policy cannot be bound to a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +69,8 @@ pub struct BoundPolicy {
     pub rules: Rules,
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) usage: Usage,
+    /// Microseconds of its last evaluation.
+    last_micros: AtomicU64,
     /// Itself, for the one who makes snapshots.
     this: Weak<Self>,
 }
@@ -87,7 +96,7 @@ impl BoundPolicy {
         }
         let config_json = gavel_log::jcs::to_string(config).map_err(|error| BindError::Refused(error.to_string()))?;
         let aside = component.runtime.aside().await;
-        let configured = configure(&component.runtime.limits, &component.prepared, &config_json).await;
+        let configured = configure(&component.runtime, &component.prepared, &config_json).await;
         drop(aside);
         let (_, rules) = configured.map_err(|error| BindError::Refused(error.detail))?;
         let rules = Rules::declare(rules.into_iter().map(|rule| (rule.id, rule.summary))).map_err(BindError::Rules)?;
@@ -97,6 +106,7 @@ impl BoundPolicy {
             rules,
             snapshot: watch::Sender::new(Snapshot::Absent),
             usage: Usage::default(),
+            last_micros: AtomicU64::new(0),
             this: Weak::clone(this),
             component,
         }))
@@ -138,7 +148,28 @@ impl BoundPolicy {
     pub async fn evaluate(&self, subject: &Subject) -> Evaluation {
         let started = Instant::now();
         let result = self.evaluate_with(subject, self.ready_made().as_deref()).await;
-        Evaluation { result, elapsed: started.elapsed() }
+        let elapsed = started.elapsed();
+        self.last_micros.store(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        Evaluation { result, elapsed }
+    }
+
+    /// Judges `subject` while the caller has others judge it: on another core where that is quicker, as its last evaluation
+    /// lets expect.
+    pub async fn evaluate_beside_others(self: Arc<Self>, subject: Subject) -> Evaluation {
+        if Duration::from_micros(self.last_micros.load(Ordering::Relaxed)) < WORTH_A_TASK {
+            return self.evaluate(&subject).await;
+        }
+        let started = Instant::now();
+        // A set ends its tasks with itself: an instance must not outlive the turn that has its permit.
+        let mut task = JoinSet::new();
+        task.spawn(async move { self.evaluate(&subject).await });
+        match task.join_next().await {
+            Some(Ok(evaluation)) => evaluation,
+            _ => {
+                let failed = CallError::new(PolicyError::Trap, "its evaluation panicked");
+                Evaluation { result: Err(failed), elapsed: started.elapsed() }
+            }
+        }
     }
 
     /// Judges `subject` by the definition: without the snapshot.
@@ -169,8 +200,10 @@ impl BoundPolicy {
     async fn evaluate_with(&self, subject: &Subject, snapshot: Option<&Prepared>) -> Result<Verdict, CallError> {
         let limits = &self.component.runtime.limits;
         let mut live = self.instance(snapshot).await?;
+        let place = live.place();
         let (guest, store) = live.policy(limits.evaluate_fuel(subject.text.len()))?;
-        let answer = within(limits.deadline(subject.text.len()), guest.call_evaluate(store, &subject.into())).await?;
+        let answer =
+            within(limits.deadline(subject.text.len()), &place, guest.call_evaluate(store, &subject.into())).await?;
         self.judge(&subject.text, answer)
     }
 
@@ -215,11 +248,8 @@ impl BoundPolicy {
 
     async fn instance(&self, snapshot: Option<&Prepared>) -> Result<Live, CallError> {
         match snapshot {
-            Some(prepared) => prepared.instantiate(&self.component.runtime.limits).await,
-            None => {
-                let runtime = &self.component.runtime;
-                Ok(configure(&runtime.limits, &self.component.prepared, &self.config_json).await?.0)
-            }
+            Some(prepared) => prepared.instantiate(&self.component.runtime.limits, &self.component.runtime.lane).await,
+            None => Ok(configure(&self.component.runtime, &self.component.prepared, &self.config_json).await?.0),
         }
     }
 
@@ -264,13 +294,15 @@ impl BoundPolicy {
 
 /// Instantiates and configures.
 pub(super) async fn configure(
-    limits: &super::PolicyLimits,
+    runtime: &PolicyRuntime,
     prepared: &Prepared,
     config_json: &str,
 ) -> Result<(Live, Vec<bindings::policy::Rule>), CallError> {
-    let mut live = prepared.instantiate(limits).await?;
+    let limits = &runtime.limits;
+    let mut live = prepared.instantiate(limits, &runtime.lane).await?;
+    let place = live.place();
     let (guest, store) = live.policy(limits.configure_fuel())?;
-    let answer = within(limits.configure_deadline(), guest.call_configure(store, config_json)).await?;
+    let answer = within(limits.configure_deadline(), &place, guest.call_configure(store, config_json)).await?;
     let configured = answer.map_err(|detail| CallError::new(PolicyError::Refused, detail))?;
     Ok((live, configured.rules))
 }

@@ -132,9 +132,10 @@ async fn describe(
 ) -> Result<(PolicyManifest, jsonschema::Validator), LoadError> {
     let _aside = runtime.aside().await;
     let limits = &runtime.limits;
-    let mut live = prepared.instantiate(limits).await?;
+    let mut live = prepared.instantiate(limits, &runtime.lane).await?;
+    let place = live.place();
     let (guest, store) = live.policy(limits.evaluate_fuel(0)).map_err(CallError::from)?;
-    let manifest = within(limits.deadline(0), guest.call_describe(store)).await?;
+    let manifest = within(limits.deadline(0), &place, guest.call_describe(store)).await?;
     check_manifest(&manifest).map_err(LoadError::Manifest)?;
     let (config_schema, validator) = crate::schema::compile(&manifest.config_schema).map_err(LoadError::Schema)?;
     let manifest = PolicyManifest {

@@ -52,3 +52,16 @@ impl ResourceLimiter for Guest {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_and_tables_grow_to_their_limits_and_no_further() {
+        let mut guest = Guest::new(1 << 20, 100);
+        assert!(guest.memory_growing(0, 1 << 20, None).unwrap() && guest.table_growing(0, 100, None).unwrap());
+        assert!(guest.memory_growing(0, (1 << 20) + 1, None).unwrap_err().is::<LimitExceeded>());
+        assert!(guest.table_growing(0, 101, None).unwrap_err().is::<LimitExceeded>());
+    }
+}

@@ -1,13 +1,15 @@
 //! One fresh instance of a policy: instantiated, called under its limits, thrown away.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gavel_log::record::PolicyError;
 use wasmtime::component::{Component, Instance, InstancePre};
-use wasmtime::{Engine, Store, Trap};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
 use super::bindings::{policy, streaming};
 use super::guest::{Guest, LimitExceeded};
+use super::lane::{Place, SLICE_TICKS, SlowLane, TURN_TICKS};
 use super::limits::PolicyLimits;
 use super::wasi::{self, Printer};
 use crate::compiler::code_bytes;
@@ -63,8 +65,8 @@ impl From<wasmtime::Error> for CallError {
 #[derive(Clone)]
 pub(super) struct Prepared {
     pre: InstancePre<Guest>,
-    policy: std::sync::Arc<policy::GuestIndices>,
-    streaming: Option<std::sync::Arc<streaming::GuestIndices>>,
+    policy: Arc<policy::GuestIndices>,
+    streaming: Option<Arc<streaming::GuestIndices>>,
     code_bytes: usize,
 }
 
@@ -91,7 +93,8 @@ impl Prepared {
     }
 
     /// A fresh instance that has not been called yet.
-    pub(super) async fn instantiate(&self, limits: &PolicyLimits) -> Result<Live, CallError> {
+    pub(super) async fn instantiate(&self, limits: &PolicyLimits, lane: &SlowLane) -> Result<Live, CallError> {
+        let place = lane.place();
         let guest = Guest::new(limits.memory_bytes, limits.table_elements);
         let mut store = Store::new(self.pre.engine(), guest);
         store.limiter(|guest| guest);
@@ -99,12 +102,13 @@ impl Prepared {
         if limits.metered {
             store.set_fuel(limits.evaluate_fuel(0))?;
         }
-        store.epoch_deadline_async_yield_and_update(1);
-        let deadline = limits.deadline(0);
-        let instance = tokio::time::timeout(deadline, self.pre.instantiate_async(&mut store))
-            .await
-            .map_err(|_| CallError::deadline(deadline))??;
-        Ok(Live { store, instance, prepared: self.clone(), metered: limits.metered })
+        store.set_epoch_deadline(SLICE_TICKS);
+        let in_lane = Arc::clone(&place);
+        store.epoch_deadline_callback(move |_| {
+            Ok(UpdateDeadline::YieldCustom(TURN_TICKS, Box::pin(Arc::clone(&in_lane).take_turn())))
+        });
+        let instance = within(limits.deadline(0), &place, self.pre.instantiate_async(&mut store)).await?;
+        Ok(Live { store, instance, place, prepared: self.clone(), metered: limits.metered })
     }
 }
 
@@ -112,6 +116,7 @@ impl Prepared {
 pub(super) struct Live {
     store: Store<Guest>,
     instance: Instance,
+    place: Arc<Place>,
     prepared: Prepared,
     metered: bool,
 }
@@ -134,9 +139,15 @@ impl Live {
         Ok((guest, &mut self.store))
     }
 
+    /// Its place in the slow lane, for [`within`].
+    pub(super) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
+    }
+
     /// Each call begins alike, whatever was called before.
     fn ready(&mut self, fuel: u64) -> wasmtime::Result<()> {
         self.store.data_mut().reset();
+        self.store.set_epoch_deadline(SLICE_TICKS);
         if self.metered { self.store.set_fuel(fuel) } else { Ok(()) }
     }
 
@@ -146,17 +157,31 @@ impl Live {
             self.store.set_fuel(u64::MAX)?;
         }
         self.store.set_hostcall_fuel(memory_bytes.saturating_mul(2));
+        // No turn waits for it, and it runs on the compiler's threads.
+        self.store.epoch_deadline_async_yield_and_update(TURN_TICKS);
         Ok((self.store, self.instance))
     }
 }
 
-/// Runs one call to its end or its deadline. Epochs do not interrupt host calls, hence the second clock.
+/// Runs one call to its end or its deadline. Epochs do not interrupt host calls, hence the second clock. It stands still while
+/// the guest waits for its turn in the slow lane: what others compute is no fault of its own.
 pub(super) async fn within<T>(
     deadline: Duration,
+    place: &Place,
     call: impl Future<Output = wasmtime::Result<T>>,
 ) -> Result<T, CallError> {
-    match tokio::time::timeout(deadline, call).await {
-        Ok(result) => Ok(result?),
-        Err(_) => Err(CallError::deadline(deadline)),
-    }
+    let started = Instant::now();
+    let mut call = std::pin::pin!(call);
+    let mut left = deadline;
+    let result = loop {
+        if let Ok(result) = tokio::time::timeout(left, &mut call).await {
+            break result.map_err(CallError::from);
+        }
+        left = (deadline + place.waited()).saturating_sub(started.elapsed());
+        if left.is_zero() {
+            break Err(CallError::deadline(deadline));
+        }
+    };
+    place.leave();
+    result
 }

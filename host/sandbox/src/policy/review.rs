@@ -40,9 +40,11 @@ impl Review {
         let started = Instant::now();
         let limits = policy.limits();
         let bytes = subject.text.len();
+        let place = live.place();
         let (guest, store) = live.streaming(limits.evaluate_fuel(bytes))?;
         let subject_in: bindings::policy::Subject = subject.into();
-        let resource = within(limits.deadline(bytes), guest.review().call_constructor(store, &subject_in)).await?;
+        let resource =
+            within(limits.deadline(bytes), &place, guest.review().call_constructor(store, &subject_in)).await?;
         Ok(Self {
             live,
             resource,
@@ -86,9 +88,10 @@ impl Review {
     async fn push_checked(&mut self, text: &str) -> Result<Progress, CallError> {
         self.text.push_str(text);
         let limits = self.policy.limits();
+        let place = self.live.place();
         let (guest, store) = self.live.streaming(limits.evaluate_fuel(text.len()))?;
         let review = guest.review();
-        let answer = within(limits.deadline(text.len()), review.call_push(store, self.resource, text)).await?;
+        let answer = within(limits.deadline(text.len()), &place, review.call_push(store, self.resource, text)).await?;
         let progress = answer.map_err(|detail| CallError::new(PolicyError::Refused, detail))?;
         let progress = Progress {
             cleared: progress.cleared as usize,
@@ -121,9 +124,10 @@ impl Review {
 
     async fn finish_checked(&mut self) -> Result<Verdict, CallError> {
         let limits = self.policy.limits();
+        let place = self.live.place();
         let (guest, store) = self.live.streaming(limits.evaluate_fuel(self.text.len()))?;
         let review = guest.review();
-        let answer = within(limits.deadline(self.text.len()), review.call_finish(store, self.resource)).await?;
+        let answer = within(limits.deadline(self.text.len()), &place, review.call_finish(store, self.resource)).await?;
         let verdict = self.policy.judge(&self.text, answer)?;
         self.agree(&verdict)?;
         Ok(verdict)

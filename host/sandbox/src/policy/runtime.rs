@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::component::{LoadError, PolicyComponent};
+use super::lane::SlowLane;
 use super::limits::PolicyLimits;
 use super::snapshots::Snapshots;
 use super::wasi::Printer;
@@ -39,6 +40,7 @@ pub struct PolicyRuntime {
     limits_digest: Hash,
     pub(super) compiler: Compiler,
     pub(super) snapshots: Arc<Snapshots>,
+    pub(super) lane: SlowLane,
     permits: Arc<Semaphore>,
     aside: Semaphore,
     /// Takes what policies print.
@@ -78,6 +80,7 @@ impl PolicyRuntime {
             limits_digest: limits.digest(),
             compiler: Compiler::new(&engine, cache)?,
             snapshots: Snapshots::new(limits.snapshot_bytes),
+            lane: SlowLane::new(),
             permits: Arc::new(Semaphore::new(limits.max_instances as usize)),
             aside: Semaphore::new(ASIDE_INSTANCES as usize),
             background: Arc::new(Semaphore::new(background_instances() as usize)),

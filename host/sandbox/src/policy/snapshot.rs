@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use gavel_log::Hash;
-use tokio::runtime::Handle;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime_wizer::{WasmtimeWizerComponent, Wizer};
@@ -18,8 +17,12 @@ use super::instance::Prepared;
 pub(super) async fn make(policy: &Arc<BoundPolicy>) -> wasmtime::Result<Prepared> {
     let runtime = Arc::clone(&policy.component().runtime);
     let digests = format!("snapshot {} {}", policy.component().digest, policy.config_digest);
-    let (policy, tokio) = (Arc::clone(policy), Handle::current());
-    let source = move |engine: &Engine| tokio.block_on(wizen(engine, &policy)).map(Into::into);
+    let policy = Arc::clone(policy);
+    let source = move |engine: &Engine| {
+        // A runtime of its own: the server's may end meanwhile, and its clock with it.
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        tokio.block_on(wizen(engine, &policy)).map(Into::into)
+    };
     let compiled = runtime.compiler.compile(Hash::of(digests.as_bytes()), source).await?;
     Prepared::new(&runtime.engine, &compiled, runtime.printer.as_ref())
 }
@@ -33,7 +36,7 @@ async fn wizen(engine: &Engine, policy: &BoundPolicy) -> wasmtime::Result<Vec<u8
     wizer.keep_init_func(true);
     let (context, instrumented) = wizer.instrument_component(&component.bytes)?;
     let prepared = Prepared::new(engine, &Component::from_binary(engine, &instrumented)?, runtime.printer.as_ref())?;
-    let (live, _) = configure(limits, &prepared, policy.config_json()).await?;
+    let (live, _) = configure(&component.runtime, &prepared, policy.config_json()).await?;
     let (mut store, instance) = live.into_unlimited(limits.memory_bytes)?;
     wizer.snapshot_component(&context, &mut WasmtimeWizerComponent { store: &mut store, instance }).await
 }

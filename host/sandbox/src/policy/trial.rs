@@ -39,7 +39,8 @@ impl PolicyComponent {
         if !schema::faults(&self.schema, &json!({})).is_empty() {
             return Ok(());
         }
-        let rules = match configure(&self.runtime.limits, &self.prepared, EMPTY).await {
+        let _aside = self.runtime.aside().await;
+        let rules = match configure(&self.runtime, &self.prepared, EMPTY).await {
             Ok((_, rules)) => rules,
             Err(error) if error.kind == PolicyError::Refused => return Ok(()),
             Err(error) => return Err(TrialError::Configure(error.to_string())),
@@ -57,9 +58,10 @@ impl PolicyComponent {
 
     async fn judge_once(&self, rules: &Rules, subject: &Subject) -> Result<(), CallError> {
         let (limits, bytes) = (&self.runtime.limits, subject.text.len());
-        let (mut live, _) = configure(limits, &self.prepared, EMPTY).await?;
+        let (mut live, _) = configure(&self.runtime, &self.prepared, EMPTY).await?;
+        let place = live.place();
         let (guest, store) = live.policy(limits.evaluate_fuel(bytes))?;
-        let answer = within(limits.deadline(bytes), guest.call_evaluate(store, &subject.into())).await?;
+        let answer = within(limits.deadline(bytes), &place, guest.call_evaluate(store, &subject.into())).await?;
         let verdict = answer.map_err(|detail| CallError::new(PolicyError::Refused, detail))?;
         Ok(rules.check_verdict(&subject.text, &super::bindings::verdict(verdict))?)
     }

@@ -30,18 +30,20 @@ impl Reach {
     pub fn admits(self, url: &Url) -> bool {
         self.allow_private || literal_address(url).is_none_or(is_public)
     }
+
+    /// Those of a name's addresses that are connected to.
+    fn reached(self, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Prohibited> {
+        let reached: Vec<_> = found.filter(|address| self.allow_private || is_public(address.ip())).collect();
+        if reached.is_empty() { Err(Prohibited) } else { Ok(reached) }
+    }
 }
 
 impl Resolve for Reach {
     fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
+        let this = *self;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| allow_private || is_public(address.ip())).collect();
-            if allowed.is_empty() {
-                return Err(Prohibited.into());
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
+            Ok(Box::new(this.reached(found)?.into_iter()) as Addrs)
         })
     }
 }
@@ -64,6 +66,19 @@ mod tests {
         let resolve = |allow_private| Reach { allow_private }.resolve("localhost".parse().unwrap());
         assert!(resolve(false).await.err().unwrap().is::<Prohibited>());
         assert!(resolve(true).await.unwrap().all(|address| address.ip().is_loopback()));
+    }
+
+    #[test]
+    fn a_name_that_is_bound_anew_gains_nothing() {
+        let reach = Reach { allow_private: false };
+        // Each answer of the resolver is judged, and what was judged is what is connected to.
+        let answer = |addresses: &[&str]| reach.reached(addresses.iter().map(|address| address.parse().unwrap()));
+        assert_eq!(answer(&["93.184.215.14:0"]).unwrap(), ["93.184.215.14:0".parse().unwrap()]);
+        assert!(answer(&["127.0.0.1:0"]).is_err());
+        assert!(answer(&["169.254.169.254:0", "[::ffff:10.0.0.1]:0", "[fd00::1]:0"]).is_err());
+        // One that hides among public ones is left out.
+        let mixed = answer(&["10.0.0.1:0", "93.184.215.14:0", "[::1]:0"]).unwrap();
+        assert_eq!(mixed, ["93.184.215.14:0".parse().unwrap()]);
     }
 
     #[test]

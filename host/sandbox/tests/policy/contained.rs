@@ -2,9 +2,9 @@
 
 use gavel_log::judged::{Decision, Stage};
 use gavel_log::record::PolicyError;
-use gavel_sandbox::policy::{LoadError, PolicyLimits, PolicyRuntime};
+use gavel_sandbox::policy::{BindError, LoadError, PolicyLimits, PolicyRuntime};
 
-use crate::{bound, runtime, subject};
+use crate::{bound, components, runtime, subject};
 
 #[tokio::test]
 async fn a_hostile_evaluation_is_an_error_of_its_kind() {
@@ -19,6 +19,8 @@ async fn a_hostile_evaluation_is_an_error_of_its_kind() {
         ("panic", PolicyError::Trap),
         ("refuse", PolicyError::Refused),
         ("flood", PolicyError::Size),
+        ("flood at once", PolicyError::Size),
+        ("name a rule by the text", PolicyError::Inconsistent),
         ("undeclared", PolicyError::Inconsistent),
         ("undeclared finding", PolicyError::Inconsistent),
         ("split a character", PolicyError::Inconsistent),
@@ -55,6 +57,9 @@ async fn a_hostile_review_is_an_error_when_it_breaks_its_word() {
     let policy = bound(&runtime, "gavel-policy-hostile").await;
     for (told, kind) in [
         ("push loop", PolicyError::Fuel),
+        ("push panic", PolicyError::Trap),
+        ("push a refusal", PolicyError::Refused),
+        ("block by the text", PolicyError::Inconsistent),
         ("clear backward", PolicyError::Inconsistent),
         ("clear beyond", PolicyError::Inconsistent),
         ("clear into a character", PolicyError::Inconsistent),
@@ -82,6 +87,80 @@ async fn a_hostile_review_is_an_error_when_it_breaks_its_word() {
         };
         assert_eq!(error.kind, kind, "{told}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_review_that_loops_before_it_begins_is_an_error() {
+    let runtime = runtime();
+    let policy = bound(&runtime, "gavel-policy-hostile").await;
+    for (told, kind) in [("begin to loop", PolicyError::Fuel), ("begin to panic", PolicyError::Trap)] {
+        let begun = policy.review(&subject(Stage::Output, &format!("do:{told}."))).await;
+        assert_eq!(begun.err().expect(told).kind, kind, "{told}");
+    }
+    policy.review(&subject(Stage::Output, "")).await.expect("a review").finish().await.expect("a verdict");
+}
+
+/// The hostile policy, whose `describe` is told to do something else than usual.
+fn described_as(told: &str) -> Vec<u8> {
+    const USUAL: &[u8] = b"describe is told: do:nothing.   ";
+    let mut component = components::build("gavel-policy-hostile");
+    let at = component.windows(USUAL.len()).position(|bytes| bytes == USUAL).expect("the words are in its data");
+    let words = format!("{:32}", format!("describe: do:{told}."));
+    component.splice(at..at + USUAL.len(), words.into_bytes());
+    component
+}
+
+#[tokio::test]
+async fn a_hostile_describe_is_not_loaded() {
+    let runtime = runtime();
+    runtime.load(described_as("nothing").into()).await.expect("it is harmless");
+    for (told, kind) in [
+        ("loop", PolicyError::Fuel),
+        ("eat memory", PolicyError::Memory),
+        ("panic", PolicyError::Trap),
+        ("flood", PolicyError::Size),
+    ] {
+        let LoadError::Describe(error) = runtime.load(described_as(told).into()).await.err().expect(told) else {
+            panic!("{told}: of another kind");
+        };
+        assert_eq!(error.kind, kind, "{told}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_hostile_configure_is_not_bound() {
+    let runtime = runtime();
+    let component = runtime.load(components::build("gavel-policy-hostile").into()).await.expect("a policy");
+    for told in ["loop", "eat memory", "overflow", "panic", "refuse"] {
+        let refused = component.bind(&serde_json::json!({ "tell": format!("do:{told}.") })).await;
+        assert!(matches!(refused, Err(BindError::Refused(_))), "{told}");
+    }
+    component.bind(&serde_json::json!({})).await.expect("a binding");
+}
+
+#[tokio::test]
+async fn what_cannot_be_snapshotted_is_judged_all_the_same() {
+    // Its state is 40 MiB, more than all snapshots may have.
+    let limits = PolicyLimits { evaluate_ms: 10, snapshot_bytes: 20 << 20, ..PolicyLimits::default() };
+    let runtime = PolicyRuntime::new(limits, None).expect("an engine");
+    let component = runtime.load(components::build("gavel-policy-hostile").into()).await.expect("a policy");
+    let policy = component.bind(&serde_json::json!({ "tell": "do:take room." })).await.expect("a binding");
+    assert!(!policy.warm().await);
+    assert_eq!(runtime.snapshot_bytes(), 0);
+    let judged = policy.evaluate(&subject(Stage::Input, "Hello.")).await;
+    assert_eq!(judged.result.expect("a verdict").decision, Decision::Allow);
+    let other = component.bind(&serde_json::json!({})).await.expect("a binding");
+    assert!(other.warm().await, "the worker goes on");
+}
+
+#[tokio::test]
+async fn a_text_in_a_detail_is_cut_off_from_rules_and_reasons() {
+    let runtime = runtime();
+    let policy = bound(&runtime, "gavel-policy-hostile").await;
+    let told = policy.evaluate(&subject(Stage::Input, "do:tell. My card is 4111.")).await.result.expect("a verdict");
+    assert_eq!(told.findings[0].rule, "declared");
+    let long = policy.evaluate(&subject(Stage::Input, &format!("do:tell.{}", "x".repeat(2000)))).await;
+    assert_eq!(long.result.expect_err("too long").kind, PolicyError::Size);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,9 +204,9 @@ async fn what_is_no_policy_is_refused_and_says_why() {
     assert!(matches!(load(b"no wasm".to_vec()).await, LoadError::NotAComponent(_)));
     let core_module = b"\0asm\x01\0\0\0".to_vec();
     assert!(matches!(load(core_module).await, LoadError::NotAComponent(_)));
-    let whole = crate::components::build("gavel-policy-hostile");
+    let whole = components::build("gavel-policy-hostile");
     assert!(matches!(load(whole[..whole.len() / 2].to_vec()).await, LoadError::NotAComponent(_)));
-    let provider = crate::components::build("gavel-provider-openai");
+    let provider = components::build("gavel-provider-openai");
     let LoadError::ForbiddenImport(import) = load(provider).await else { panic!("a provider is no policy") };
     assert!(import.starts_with("gavel:plugin/sink") || import.starts_with("wasi:http"), "{import}");
 }

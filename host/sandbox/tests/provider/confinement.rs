@@ -20,7 +20,7 @@ async fn a_guest_has_nothing_of_the_machine() {
 async fn limits_end_a_guest_and_nothing_else() {
     let house = House::new(&limits());
     let rogue = house.rogue_at(&[], false).await;
-    for behaviour in ["spin", "bomb", "recurse", "large"] {
+    for behaviour in ["spin", "bomb", "recurse", "large", "panic"] {
         let begun = Instant::now();
         let (said, end) = house.say(&rogue, behaviour, "").await;
         assert_eq!(said, "");
@@ -49,6 +49,31 @@ async fn deltas_wait_in_order_and_in_bounds() {
     for number in 0..5000 {
         assert_eq!(stream.deltas.recv().await, Some(Delta::Text(number.to_string())));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_never_returns_is_ended() {
+    let house = House::new(&ProviderLimits { chat: Duration::from_millis(300), ..limits() });
+    let rogue = house.rogue_at(&[], false).await;
+    let begun = Instant::now();
+    let (said, end) = house.say(&rogue, "wait", "").await;
+    assert_eq!(said, "");
+    assert!(matches!(end, Err(ProviderError::Timeout(_))), "{end:?}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flooded_sink_waits_for_its_reader_and_ends_with_it() {
+    let house = House::new(&limits());
+    let rogue = house.rogue_at(&[], false).await;
+    let mut stream = house.chat(&rogue, request("flood", ""));
+    for _ in 0..64 {
+        assert!(matches!(stream.deltas.recv().await, Some(Delta::Text(text)) if text.len() == 200 << 10));
+    }
+    // More is never held than the channel's 16 deltas; when nobody reads any more, the guest is told so and ends.
+    stream.deltas.close();
+    while stream.deltas.recv().await.is_some() {}
+    tokio::time::timeout(Duration::from_secs(30), stream.finish()).await.expect("it ends").unwrap_err();
 }
 
 #[tokio::test(flavor = "multi_thread")]

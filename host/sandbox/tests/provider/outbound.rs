@@ -31,6 +31,10 @@ async fn only_granted_origins_are_called() {
     }
     let (_, smuggled) = get(format!("http://api.example.org@127.0.0.1:{port}/hello/v1")).await;
     assert!(matches!(smuggled, Err(ProviderError::Unavailable(_))));
+    for url in ["file:///etc/passwd", "ftp://127.0.0.1/", "unix:///run/docker.sock"] {
+        let (said, end) = get(url.to_owned()).await;
+        assert!(said.is_empty() && matches!(end, Err(ProviderError::Unavailable(_))), "{url}: {end:?}");
+    }
     assert_eq!(upstream.hits(), hits, "nothing of it arrived");
 }
 

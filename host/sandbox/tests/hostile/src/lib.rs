@@ -9,15 +9,41 @@ use gavel_sdk::policy::{
 /// The rule that it declares.
 const RULE: &str = "declared";
 
-struct Hostile;
+/// What `describe` is told, which is given nothing else: a test writes over these bytes of the component.
+static TOLD: [u8; 32] = *b"describe is told: do:nothing.   ";
+
+/// What it holds from `configure` on.
+struct Hostile(#[expect(dead_code, reason = "it is there to take room")] Vec<u8>);
 
 impl Policy for Hostile {
     fn manifest() -> Manifest {
-        Manifest::new("hostile", "1.0.0", "Breaks its contract.")
+        let usual = Manifest {
+            config_schema: r#"{"type":"object","properties":{"tell":{"type":"string"}},"additionalProperties":false}"#
+                .to_owned(),
+            ..Manifest::new("hostile", "1.0.0", "Breaks its contract.")
+        };
+        match told(&String::from_utf8_lossy(std::hint::black_box(&TOLD))) {
+            "loop" => endless(),
+            "eat memory" => eat(),
+            "panic" => panic!("as told"),
+            "flood" => return Manifest { summary: "x".repeat(2 << 20), ..usual },
+            _ => {}
+        }
+        usual
     }
 
-    fn configure(_: &str) -> Result<Self, String> {
-        Ok(Self)
+    fn configure(config_json: &str) -> Result<Self, String> {
+        match told(config_json) {
+            "loop" => endless(),
+            "eat memory" => eat(),
+            "overflow" => drop(deep(1)),
+            "panic" => panic!("as told"),
+            "refuse" => return Err("as told".to_owned()),
+            // All of it has to go into a snapshot.
+            "take room" => return Ok(Self(vec![7; 40 << 20])),
+            _ => {}
+        }
+        Ok(Self(Vec::new()))
     }
 
     fn rules(&self) -> Vec<Rule> {
@@ -35,6 +61,14 @@ impl Policy for Hostile {
             "panic" => panic!("as told"),
             "refuse" => return Err(format!("no: {}", subject.text)),
             "flood" => return Ok(flagged(vec![finding(RULE, None); 4_000])),
+            "flood at once" => {
+                let detail = "x".repeat(2 << 20);
+                return Ok(flagged(vec![Finding { detail, ..finding(RULE, None) }]));
+            }
+            "tell" => {
+                return Ok(flagged(vec![Finding { detail: subject.text.clone(), ..finding(RULE, None) }]));
+            }
+            "name a rule by the text" => return Ok(Verdict::block(subject.text.clone(), Severity::High, "")),
             "undeclared" => return Ok(Verdict::block("nobody-knows", Severity::High, "")),
             "undeclared finding" => return Ok(flagged(vec![finding("nobody-knows", None)])),
             "split a character" => return Ok(redacted(vec![edit(1, 2, "x")])),
@@ -56,6 +90,11 @@ impl StreamingPolicy for Hostile {
     type Review = String;
 
     fn begin(&self, subject: Subject) -> String {
+        match told(&subject.text) {
+            "begin to loop" => endless(),
+            "begin to panic" => panic!("as told"),
+            _ => {}
+        }
         subject.text
     }
 
@@ -67,6 +106,11 @@ impl StreamingPolicy for Hostile {
         let progress = |cleared, edits| Ok(Progress { cleared, edits, blocked: None });
         match told(review) {
             "push loop" => endless(),
+            "push panic" => panic!("as told"),
+            "push a refusal" => return Err(format!("no: {review}")),
+            "block by the text" => {
+                return Ok(Progress { cleared: 0, edits: Vec::new(), blocked: Some(review.clone()) });
+            }
             "clear backward" if before > 0 => return progress(0, Vec::new()),
             "clear beyond" => return progress(cleared + 1, Vec::new()),
             "clear into a character" => return progress(1, Vec::new()),

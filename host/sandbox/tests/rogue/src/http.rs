@@ -11,7 +11,11 @@ pub(crate) fn get(url: &str) -> Result<String, String> {
         [("authorization", "Bearer guest"), ("x-guest", "yes"), ("traceparent", "guest"), ("tracestate", "guest")];
     let headers = own.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let request = OutgoingRequest::new(Fields::from_list(&headers).map_err(|error| format!("{error:?}"))?);
-    let scheme = if scheme == "http" { Scheme::Http } else { Scheme::Https };
+    let scheme = match scheme {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        other => Scheme::Other(other.to_owned()),
+    };
     request.set_scheme(Some(&scheme)).map_err(|()| "scheme")?;
     request.set_authority(Some(authority)).map_err(|()| "authority")?;
     request.set_path_with_query(Some(path)).map_err(|()| "path")?;

@@ -1,5 +1,7 @@
 //! The provider.
 
+#![expect(clippy::panic, reason = "what it is for")]
+
 use std::hint::black_box;
 
 use gavel_sdk::provider::{Completion, Credential, Error, FinishReason, Manifest, Model, Provider, Request, Sink};
@@ -44,6 +46,9 @@ impl Provider for Rogue {
             "see" => sink.text(surroundings())?,
             "large" => sink.text("x".repeat(300 << 10))?,
             "endless" => (0u64..).try_for_each(|number| sink.text(number.to_string()))?,
+            "flood" => (0u64..).try_for_each(|_| sink.text("x".repeat(200 << 10)))?,
+            "wait" => std::thread::sleep(std::time::Duration::from_secs(86_400)),
+            "panic" => panic!("as told"),
             "spin" => spin(),
             "bomb" => eat(),
             "recurse" => drop(black_box(deeper(1))),
