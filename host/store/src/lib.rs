@@ -20,6 +20,7 @@ mod leaf;
 mod master_key;
 mod message;
 mod observe;
+mod plugin;
 mod read;
 mod row;
 mod session;
@@ -52,6 +53,9 @@ pub use leaf::{LeafDraft, LeafPlace, LeafRow, LogHead, MAX_BLOB_BYTES, Sealed};
 pub use master_key::{MasterKeyChange, MasterKeyState, RewrappedDataKey, WrappedDataKey};
 pub use message::{Attachments, MessageDraft, MessagePosition, PositionError, StoredMessage, TurnPart};
 pub use observe::{Commit, CommitObserver, StoreStatus};
+pub use plugin::{
+    KeptPlugins, MAX_PLUGIN_VERSIONS, PluginChange, PluginGrant, PluginKind, PluginSource, PluginVersion,
+};
 pub use read::{LeafPage, MAX_DATA_KEYS, MAX_ENTRIES, MAX_LOOKBACK, MAX_PAGE};
 pub use session::Session;
 pub use store::{Store, StoreOptions};

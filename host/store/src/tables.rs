@@ -17,6 +17,9 @@ const SCHEMA_KEY: &str = "schema";
 /// Under which [`VAULT_META`] says which master key wraps the data keys.
 pub(crate) const MASTER_KEY: &str = "master_key";
 
+/// Under which [`GENERATIONS`] counts the changes of [`PLUGINS`] and [`PLUGIN_GRANTS`].
+pub(crate) const PLUGINS_GENERATION: &str = "plugins";
+
 /// A metadata row's bytes.
 pub(crate) type Row = &'static [u8];
 /// A session and a turn's number.
@@ -111,6 +114,12 @@ tables! {
     ERASURES erasures: (u128, u128) => () = "erasures";
     /// A configuration's SHA-256 → its canonical JSON, as [`crate::config`] writes it.
     CONFIGS configs: &'static [u8; 32] => &'static [u8] = "configs";
+    /// A plugin's digest → `PluginVersion`.
+    PLUGINS plugins: &'static [u8; 32] => Row = "plugins";
+    /// A plugin's name → `PluginGrant`.
+    PLUGIN_GRANTS plugin_grants: &'static str => Row = "plugin_grants";
+    /// [`PLUGINS_GENERATION`] → how often it has changed.
+    GENERATIONS generations: &'static str => u64 = "generations";
     /// Leaf hash → index.
     LEAF_INDEX leaf_index: &'static [u8; 32] => u64 = "leaf_index";
     /// Index → `Leaf`. The last leaf of each commit holds the log's signed checkpoint after it.

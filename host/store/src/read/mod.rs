@@ -7,6 +7,7 @@ mod files;
 mod history;
 mod log;
 mod master_key;
+mod plugins;
 mod turns;
 mod vault;
 mod verdicts;

@@ -16,6 +16,7 @@ mod master_key;
 mod medium;
 mod model;
 mod observe;
+mod plugins;
 mod turns;
 mod usage;
 mod vault;

@@ -15,6 +15,7 @@ mod job;
 mod keyed;
 mod leaves;
 mod master_key;
+mod plugins;
 mod turns;
 mod users;
 mod vault;
