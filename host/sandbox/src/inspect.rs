@@ -2,8 +2,8 @@
 
 use wasmparser::{Chunk, Encoding, Parser, Payload};
 
-/// The versions of `gavel:plugin` that this host runs.
-const RELEASED: &[&str] = &["0.1.0"];
+use crate::interface::Version;
+
 /// How every WebAssembly file begins.
 const MAGIC: &[u8] = b"\0asm";
 /// Most imports, and most exports, of a component that are looked at.
@@ -54,7 +54,7 @@ pub enum NotAPlugin {
     #[error("the component exports both gavel:plugin/policy and gavel:plugin/provider: a plugin is one of them")]
     BothWorlds,
     /// An interface that this host does not know.
-    #[error("the component is built against {0}, and this server runs gavel:plugin {known}", known = RELEASED.join(", "))]
+    #[error("the component is built against {0}, and this server runs gavel:plugin {known}", known = Version::ALL.map(Version::number).join(", "))]
     UnknownVersion(String),
 }
 
@@ -119,7 +119,7 @@ impl Interfaces {
         for (interface, world) in [("gavel:plugin/policy", World::Policy), ("gavel:plugin/provider", World::Provider)] {
             let version = self.exports.iter().find_map(|export| export.strip_prefix(interface)?.strip_prefix('@'));
             match version {
-                Some(version) if RELEASED.contains(&version) => worlds.push(world),
+                Some(version) if Version::ALL.iter().any(|known| known.number() == version) => worlds.push(world),
                 Some(version) => return Err(NotAPlugin::UnknownVersion(format!("{interface}@{version}"))),
                 None => {}
             }

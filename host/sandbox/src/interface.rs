@@ -11,7 +11,7 @@ pub(crate) enum Version {
 }
 
 impl Version {
-    const ALL: [Self; 1] = [Self::V0_1];
+    pub(crate) const ALL: [Self; 1] = [Self::V0_1];
 
     /// As it stands in the names of interfaces.
     pub(crate) const fn number(self) -> &'static str {
