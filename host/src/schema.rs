@@ -132,6 +132,18 @@ words!(
     OnError of record::OnError { Block, Allow }
 );
 words!(
+    /// What a plugin is.
+    PluginKind of gavel_store::PluginKind { Policy, Provider }
+);
+words!(
+    /// Where a plugin comes from: the binary, the watched directory, an administrator or an OCI registry.
+    PluginSource of gavel_store::PluginSource { Bundled, Directory, Upload, Oci }
+);
+words!(
+    /// Whether a version serves: `pending` where it asks for more than is granted, `refused` where it cannot.
+    PluginState of crate::plugins::PluginState { Serving, Pending, Refused }
+);
+words!(
     /// What is judged.
     Stage of judged::Stage { Input, Output, Reasoning, ToolCall, ToolResult, File }
 );

@@ -79,6 +79,12 @@ const TABLE: &[(&str, &str, May)] = &[
     ("GET", "/v1/verdicts", May::Auditors),
     // Where the body names no agent, it is every agent's history.
     ("POST", "/v1/policies/{name}/backtest", May::Admins),
+    ("GET", "/v1/plugins", May::Users),
+    ("POST", "/v1/plugins", May::Admins),
+    ("GET", "/v1/plugins/{name}", May::Users),
+    ("GET", "/v1/plugins/{name}/versions", May::Users),
+    ("DELETE", "/v1/plugins/{name}/versions/{digest}", May::Admins),
+    ("POST", "/v1/plugins/{name}/approve", May::Admins),
     ("POST", "/v1/chat/completions", May::AnyKey("chat")),
     ("GET", "/v1/models", May::AnyKey("chat")),
     ("GET", "/v1/models/{model}", May::Model("chat")),
@@ -273,7 +279,13 @@ impl Scene {
             filled.push_str("?from=1&to=1");
         }
         filled = filled.replace("/docs/{file}", "/docs/start.js").replace("/verify/{file}", "/verify/portal.js");
-        filled = filled.replace("{name}", "pii");
+        if filled.contains("{digest}") {
+            // The only version of what the configuration binds, so that it stays.
+            let pii = owner.get("/v1/plugins/pii").await.expect(200);
+            filled = filled.replace("{digest}", pii["digest"].as_str().unwrap());
+        }
+        // Approving what the binary grants already changes nothing.
+        filled = filled.replace("{name}", if filled.ends_with("/approve") { "openai" } else { "pii" });
         assert!(!filled.contains('{'), "teach the scene what {filled} names");
 
         let scope = match may {

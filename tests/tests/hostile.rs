@@ -2,6 +2,7 @@
 //! goes on. The server runs in this process, since a policy is installed through it.
 
 use gavel::config::{Config, FREE, ProviderConfig};
+use gavel::plugins::Source;
 use gavel::server::Server;
 use gavel_tests::{Agent, Turn, Upstream, User, within};
 use serde_json::{Value, json};
@@ -31,15 +32,15 @@ impl Home {
         let mock = ProviderConfig {
             plugin: "openai".into(),
             config: json!({"base_url": format!("http://{}/v1", upstream.addr())}),
-            api_key_env: None,
             allow_private: true,
+            ..ProviderConfig::default()
         };
         config.providers.insert("mock".into(), mock);
         let server = Server::start(config).await.unwrap();
         let token = server.first_user().unwrap().token.expose().to_owned();
         let alice = User::new(server.addr(), Some(token));
         let hostile = components::build("gavel-policy-hostile");
-        server.plugins().install_policy(hostile.into()).await.unwrap();
+        server.plugins().install(hostile.into(), Source::Upload).await.unwrap();
         Self { server, upstream, alice, directory }
     }
 

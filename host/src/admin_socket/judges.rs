@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::plugins::Plugins;
 use crate::replay::Replays;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use crate::vault::Vault;
 
 /// The way to what judges. Cheap to clone.
@@ -57,7 +58,8 @@ impl Judges {
 async fn open(config: &Config, store: &Store) -> Result<(Arc<Vault>, Arc<Plugins>), String> {
     let vault = Vault::existing(config).map_err(|error| format!("the vault: {error}"))?;
     vault.settle(store).await.map_err(|error| format!("the vault: {error}"))?;
-    let plugins = Plugins::open(config, vault.machine_code_key()).await;
+    let key = vault.machine_code_key();
+    let plugins = Plugins::open(config, key, store.clone(), Tasks::default(), Arc::<Metrics>::default()).await;
     let plugins = plugins.map_err(|error| format!("the plugins: {error}"))?;
-    Ok((Arc::new(vault), Arc::new(plugins)))
+    Ok((Arc::new(vault), plugins))
 }

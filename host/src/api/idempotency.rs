@@ -1,12 +1,13 @@
 //! `Idempotency-Key`: what is asked for again within a day is done once, and answered as it was.
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use gavel_log::Hash;
+use gavel_sandbox::policy::MAX_COMPONENT_BYTES;
 use gavel_store::{AgentId, Ask, Asked, KeptAnswer, MAX_ANSWER_BYTES, Seed, StoreError};
 
 use super::App;
@@ -34,14 +35,37 @@ impl<S: Sync> FromRequestParts<S> for TheSeed {
 /// Does once what is asked for under one key. Of two at the same time the second waits for the first.
 pub(super) async fn once(
     State(app): State<App>,
+    caller: TheCaller,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    // What is asked of no agent makes one.
+    let makes_agent = request.extensions().get::<TheAgent>().is_none();
+    done_once(&app, caller, request, next, MAX_BODY_BYTES, makes_agent).await
+}
+
+/// The same for components, which are larger.
+pub(super) async fn once_for_components(
+    State(app): State<App>,
+    caller: TheCaller,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    done_once(&app, caller, request, next, MAX_COMPONENT_BYTES, false).await
+}
+
+async fn done_once(
+    app: &App,
     TheCaller(caller): TheCaller,
     request: Request,
     next: Next,
+    max_bytes: usize,
+    makes_agent: bool,
 ) -> Result<Response, Problem> {
     let Some(key) = key(request.headers())? else { return Ok(next.run(request).await) };
     let slot = hash_of(&[caller.user().as_str().as_bytes(), &key]);
     let (head, body) = request.into_parts();
-    let body = bounded(&head.headers, body, MAX_BODY_BYTES).await?;
+    let mut body = bounded(&head.headers, body, max_bytes).await?;
     let fingerprint = hash_of(&[head.method.as_str().as_bytes(), head.uri.path().as_bytes(), &body]);
     let _alone = app.keys_at_work.of(slot).lock_owned().await;
     let seed = match app.store.ask(Ask { slot, fingerprint, seed: Seed::generate(), now: now_ms() }).await? {
@@ -49,11 +73,11 @@ pub(super) async fn once(
         Asked::Answered(answer) => return replayed(answer),
         Asked::Gone => return Err(Problem::new(Code::NotFound, "what this key made has been deleted")),
     };
-    let mut request = Request::from_parts(head, Body::from(Bytes::copy_from_slice(&body)));
-    let made = request.extensions().get::<TheAgent>().is_none().then(|| seed.agent());
+    let mut request = Request::from_parts(head, Body::from(std::mem::take(&mut *body)));
+    let made = makes_agent.then(|| seed.agent());
     request.extensions_mut().insert(TheSeed(Some(seed)));
     let response = next.run(request).await;
-    settled(&app, &slot, made, response).await
+    settled(app, &slot, made, response).await
 }
 
 /// The request's key, if it has one.

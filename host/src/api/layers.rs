@@ -25,6 +25,10 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(super) const FILES: &str = "/v1/agents/{id}/files";
 /// The route of completions.
 pub(super) const COMPLETIONS: &str = "/v1/chat/completions";
+/// The route of installations.
+pub(super) const PLUGINS: &str = "/v1/plugins";
+/// A component of 64 MiB is sent, compiled and tried out, perhaps behind others.
+const INSTALL_DEADLINE: Duration = Duration::from_secs(300);
 /// A completion that does not stream is answered when it is whole: a provider has ten minutes for a chat.
 const COMPLETION_DEADLINE: Duration = Duration::from_secs(630);
 
@@ -76,6 +80,7 @@ fn deadline(request: &Request) -> Option<Duration> {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     match route {
         Some(FILES) if request.method() == Method::POST => None,
+        Some(PLUGINS) if request.method() == Method::POST => Some(INSTALL_DEADLINE),
         Some(COMPLETIONS) => Some(COMPLETION_DEADLINE),
         _ => Some(DEADLINE),
     }

@@ -22,6 +22,7 @@ mod log;
 mod messages;
 mod openapi;
 mod params;
+mod plugins;
 mod policies;
 mod problem;
 mod proofs;

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::agent::{AgentError, FieldError};
 use crate::auth::{AccessError, Denied, KeyError, NewKeyFault, OidcError};
 use crate::files::FileError;
+use crate::plugins::{ApproveError, InstallError, RetireError};
 use crate::turn::{GovernanceResult, Refused};
 
 /// Makes the enum and its table of one list, so that neither lacks what the other has.
@@ -32,9 +33,9 @@ macro_rules! codes {
                 }
             }
 
-            /// The code of a turn's `error` frame.
+            /// The code of this name: of a turn's `error` frame, or of a plugin that is not installed.
             #[must_use]
-            pub fn of_turn(name: &str) -> Self {
+            pub fn named(name: &str) -> Self {
                 Self::ALL.iter().find(|code| code.entry().0 == name).copied().unwrap_or(Self::Internal)
             }
         }
@@ -114,6 +115,30 @@ codes! {
     BacktestRunning = "backtest_running", TOO_MANY_REQUESTS;
     /// Whoever vouches for the caller cannot be asked.
     IssuerUnavailable = "issuer_unavailable", SERVICE_UNAVAILABLE;
+    /// It is no WebAssembly component that can be run.
+    InvalidPlugin = "invalid_plugin", UNPROCESSABLE_ENTITY;
+    /// The component is made for something else.
+    PluginWrongWorld = "plugin_wrong_world", UNPROCESSABLE_ENTITY;
+    /// The component is built against another version of the interface.
+    PluginWrongVersion = "plugin_wrong_version", UNPROCESSABLE_ENTITY;
+    /// The component imports what its kind of plugin is not given.
+    PluginForbiddenImport = "plugin_forbidden_import", UNPROCESSABLE_ENTITY;
+    /// The component's manifest breaks a rule.
+    PluginBadManifest = "plugin_bad_manifest", UNPROCESSABLE_ENTITY;
+    /// The schema of the component's configuration cannot be used.
+    PluginBadSchema = "plugin_bad_schema", UNPROCESSABLE_ENTITY;
+    /// The component failed when it was tried out.
+    PluginFailedTrial = "plugin_failed_trial", UNPROCESSABLE_ENTITY;
+    /// The version is another component already.
+    PluginVersionTaken = "plugin_version_taken", CONFLICT;
+    /// The name belongs to another kind of plugin.
+    PluginNameTaken = "plugin_name_taken", CONFLICT;
+    /// A binding relies on the version.
+    PluginBound = "plugin_bound", CONFLICT;
+    /// The version comes from a file in the watched directory.
+    PluginWatched = "plugin_watched", CONFLICT;
+    /// As many versions are installed as may be.
+    TooManyPlugins = "too_many_plugins", CONFLICT;
     /// Every instance that it would need is taken.
     Busy = "busy", SERVICE_UNAVAILABLE;
     /// A fault of ours.
@@ -394,6 +419,36 @@ impl From<FileError> for Problem {
                 Self::new(Code::PolicyUnavailable, "a policy of the agent cannot be bound any more")
             }
             FileError::Judgement(_) | FileError::Vault(_) | FileError::Damaged => Self::internal(&error),
+        }
+    }
+}
+
+impl From<InstallError> for Problem {
+    fn from(error: InstallError) -> Self {
+        match error {
+            InstallError::Failed(error) => Self::internal(&error),
+            refused => Self::new(Code::named(refused.code()), refused.to_string()),
+        }
+    }
+}
+
+impl From<RetireError> for Problem {
+    fn from(error: RetireError) -> Self {
+        match error {
+            RetireError::Unknown => Self::not_found(),
+            RetireError::Bound(_) => Self::new(Code::PluginBound, error.to_string()),
+            RetireError::InDirectory(_) => Self::new(Code::PluginWatched, error.to_string()),
+            RetireError::Failed(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ApproveError> for Problem {
+    fn from(error: ApproveError) -> Self {
+        match error {
+            ApproveError::Unknown => Self::not_found(),
+            ApproveError::Policy => Self::new(Code::InvalidRequest, error.to_string()),
+            ApproveError::Failed(error) => Self::internal(&error),
         }
     }
 }

@@ -8,16 +8,18 @@ use axum::routing::{delete, get, post};
 use tower_http::cors::{Any, CorsLayer};
 
 use super::guard::guard;
-use super::layers::{COMPLETIONS, FILES, no_such_method, no_such_path, surround};
+use super::layers::{COMPLETIONS, FILES, PLUGINS, no_such_method, no_such_path, surround};
 use super::{
     App, admin, agents, backtest, chat, checkpoints, completions, docs, evaluate, files, health, idempotency, keys,
-    log, messages, openapi, policies, proofs, quota, rate, vault, verdicts, verify,
+    log, messages, openapi, plugins, policies, proofs, quota, rate, vault, verdicts, verify,
 };
 
 /// The public listener's routes.
 pub fn router(app: App) -> Router {
     // Where the answer is no secret and the body no stream.
     let once = from_fn_with_state(app.clone(), idempotency::once);
+    let installed_once = from_fn_with_state(app.clone(), idempotency::once_for_components);
+    let few_at_once = from_fn_with_state(app.clone(), plugins::few_at_once);
     let agents = Router::new()
         .route("/v1/agents", post(agents::create).layer(once.clone()).get(agents::list))
         .route("/v1/agents/{id}/api-keys", post(keys::give).get(keys::list))
@@ -40,6 +42,11 @@ pub fn router(app: App) -> Router {
         .route("/v1/policies/{name}/evaluate", post(evaluate::evaluate))
         .route("/v1/verdicts", get(verdicts::of_all))
         .route("/v1/policies/{name}/backtest", post(backtest::run))
+        .route(PLUGINS, post(plugins::install).layer(installed_once).layer(few_at_once).get(plugins::list))
+        .route("/v1/plugins/{name}", get(plugins::show))
+        .route("/v1/plugins/{name}/versions", get(plugins::versions))
+        .route("/v1/plugins/{name}/versions/{digest}", delete(plugins::delete))
+        .route("/v1/plugins/{name}/approve", post(plugins::approve))
         .route(COMPLETIONS, post(completions::create))
         .route("/v1/models", get(completions::models))
         .route("/v1/models/{model}", get(completions::model))

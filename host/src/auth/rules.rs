@@ -75,6 +75,12 @@ const ROUTES: &[(Method, &str, Rule)] = &[
     (Method::POST, "/v1/policies/{name}/evaluate", Rule::User),
     (Method::GET, "/v1/verdicts", Rule::Auditor),
     (Method::POST, "/v1/policies/{name}/backtest", Rule::User),
+    (Method::GET, "/v1/plugins", Rule::User),
+    (Method::POST, "/v1/plugins", Rule::Admin),
+    (Method::GET, "/v1/plugins/{name}", Rule::User),
+    (Method::GET, "/v1/plugins/{name}/versions", Rule::User),
+    (Method::DELETE, "/v1/plugins/{name}/versions/{digest}", Rule::Admin),
+    (Method::POST, "/v1/plugins/{name}/approve", Rule::Admin),
 ];
 
 /// The rule of a route, by the path that the router knows it under; none for what the table does not name.

@@ -41,7 +41,9 @@ async fn demo(keep: bool) -> Result<(), CliError> {
         provider.config = serde_json::json!({ "delay_ms": DELAY_MS });
     }
     let server = Server::start(config).await?;
-    let told = story::tell(&server).await.map_err(|error| CliError::Failed(format!("the demo failed: {error:#}")));
+    let told = story::tell(&server, directory.path())
+        .await
+        .map_err(|error| CliError::Failed(format!("the demo failed: {error:#}")));
     if keep && told.is_ok() {
         let mut out = std::io::stdout().lock();
         writeln!(out, "\nThe server stays at http://{}, its data in {}", server.addr(), directory.path().display())?;

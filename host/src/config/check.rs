@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use gavel_log::record::{Enforcement, MAX_POLICIES};
+use gavel_sandbox::provider::{CredentialGrant, Origin};
 use url::{Host, Url};
 
-use super::{BindingSpec, Config, FilesConfig, OidcConfig, tiers};
+use super::{BindingSpec, Config, FilesConfig, OidcConfig, ProviderConfig, tiers};
 
 /// No deadline is longer: what waits longer has failed.
 pub(super) const MAX_WAIT_MS: u64 = 3_600_000;
@@ -52,6 +53,7 @@ impl Config {
         bindings("governance.default_policies", &self.governance.default_policies)?;
         bindings("governance.mandatory_policies", &self.governance.mandatory_policies)?;
         enforced("governance.mandatory_policies", &self.governance.mandatory_policies)?;
+        self.providers.iter().try_for_each(|(name, provider)| provider.check(name))?;
         if let Some(oidc) = &self.auth.oidc {
             oidc.check()?;
         }
@@ -73,6 +75,20 @@ impl FilesConfig {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl ProviderConfig {
+    fn check(&self, name: &str) -> Result<(), OutOfBounds> {
+        let fault = |key: &str, detail: String| OutOfBounds { key: format!("providers.{name}.{key}"), detail };
+        for origin in &self.origins {
+            origin.parse::<Origin>().map_err(|error| fault("origins", format!("{origin}: {error}")))?;
+        }
+        if let Some(credential) = &self.credential {
+            CredentialGrant::new(&credential.header, &credential.format, false)
+                .map_err(|error| fault("credential", error.to_string()))?;
+        }
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ pub use auth::{AdminClaim, AuthConfig, OidcConfig};
 pub use binding::{BindingSpec, ReleaseSpec};
 pub use check::is_secure;
 pub use load::{ConfigError, Overrides, load};
-pub use providers::ProviderConfig;
+pub use providers::{CredentialConfig, ProviderConfig};
 pub use registries::{OciConfig, RegistryLogin, TrustConfig};
 pub use tiers::{FREE, Tier};
 

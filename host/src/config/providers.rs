@@ -17,7 +17,7 @@ const BUNDLED: &[(&str, Option<&str>)] = &[
 ];
 
 /// One provider: a plugin with its configuration and what the operator grants it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
     /// The plugin that serves it.
@@ -31,6 +31,22 @@ pub struct ProviderConfig {
     /// Whether loopback and private addresses may be called.
     #[serde(default)]
     pub allow_private: bool,
+    /// Origins that it may call besides those that the binary grants a bundled plugin.
+    #[serde(default)]
+    pub origins: Vec<String>,
+    /// The header that may carry its key, besides the one that the binary grants.
+    #[serde(default)]
+    pub credential: Option<CredentialConfig>,
+}
+
+/// A header that may carry a provider's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialConfig {
+    /// Its name.
+    pub header: String,
+    /// Its value, with `{key}` where the key goes.
+    pub format: String,
 }
 
 /// What a file may say of one provider: of a bundled one only what changes.
@@ -41,6 +57,8 @@ struct ProviderPatch {
     config: Option<Value>,
     api_key_env: Option<String>,
     allow_private: Option<bool>,
+    origins: Option<Vec<String>>,
+    credential: Option<CredentialConfig>,
 }
 
 /// The providers that every installation has.
@@ -49,7 +67,7 @@ pub(super) fn bundled() -> BTreeMap<String, ProviderConfig> {
         plugin: plugin.to_owned(),
         config: Value::Object(Map::new()),
         api_key_env: key.map(str::to_owned),
-        allow_private: false,
+        ..ProviderConfig::default()
     };
     BUNDLED.iter().map(|(name, key)| ((*name).to_owned(), provider(name, *key))).collect()
 }
@@ -72,16 +90,18 @@ fn merged(name: &str, patch: ProviderPatch, base: Option<ProviderConfig>) -> Res
         .ok_or_else(|| format!("providers.{name} names no plugin"))?;
     // What was granted to one plugin is not another's.
     let base = base.filter(|base| base.plugin == plugin);
-    let (config, key, private) = base
-        .map_or((Value::Object(Map::new()), None, false), |base| (base.config, base.api_key_env, base.allow_private));
-    let config = patch.config.unwrap_or(config);
+    let base =
+        base.unwrap_or_else(|| ProviderConfig { config: Value::Object(Map::new()), ..ProviderConfig::default() });
+    let config = patch.config.unwrap_or(base.config);
     if !config.is_object() {
         return Err(format!("providers.{name}.config is no table"));
     }
     Ok(ProviderConfig {
         plugin,
         config,
-        api_key_env: patch.api_key_env.or(key),
-        allow_private: patch.allow_private.unwrap_or(private),
+        api_key_env: patch.api_key_env.or(base.api_key_env),
+        allow_private: patch.allow_private.unwrap_or(base.allow_private),
+        origins: patch.origins.unwrap_or(base.origins),
+        credential: patch.credential.or(base.credential),
     })
 }

@@ -1,5 +1,6 @@
 //! Binding: an agent's policies with their configurations, made once and kept for the next turn.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gavel_log::Hash;
@@ -8,7 +9,7 @@ use gavel_log::record::MAX_POLICIES;
 use gavel_sandbox::policy::{self, BoundPolicy, PolicyComponent};
 use gavel_store::Binding;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, split};
 use super::{BoundBinding, BoundSet, PluginError, Plugins};
 
 /// What a bound policy takes besides its configuration: its rules, most of all.
@@ -64,9 +65,7 @@ impl Plugins {
         index: usize,
         binding: &Binding,
     ) -> Result<BoundBinding, PluginError> {
-        let component = catalogue
-            .policy(&binding.policy)
-            .ok_or_else(|| PluginError::UnknownPolicy { index, policy: binding.policy.clone() })?;
+        let component = self.policy_of(catalogue, index, &binding.policy).await?;
         let stages = check_stages(&component, index, binding)?;
         let policy = self.bound_policy(&component, &binding.config).await;
         let policy = policy.map_err(|error| refused(index, binding, error))?;
@@ -78,6 +77,35 @@ impl Plugins {
             mandatory: false,
             stages,
         })
+    }
+
+    /// The component that a binding names. One that is pinned to a digest may be off the list by now: its bytes are kept, and
+    /// whoever was bound to them stays so.
+    async fn policy_of(
+        &self,
+        catalogue: &Catalogue,
+        index: usize,
+        named: &str,
+    ) -> Result<Arc<PolicyComponent>, PluginError> {
+        let unknown = || PluginError::UnknownPolicy { index, policy: named.to_owned() };
+        if let Some(version) = catalogue.policy(named) {
+            return self.component(&version.digest).await;
+        }
+        let (name, pin) = split(named);
+        let digest = pin.and_then(|pin| Hash::parse_tagged(pin).ok()).ok_or_else(unknown)?;
+        match self.component(&digest).await {
+            Ok(component) if component.manifest.name == name => Ok(component),
+            Ok(_) | Err(PluginError::UnknownComponent(_) | PluginError::Policy { .. }) => Err(unknown()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets go of what was bound of versions that nobody follows any more: who is pinned to one binds it again.
+    pub(super) fn forget_replaced(&self, old: &Catalogue, new: &Catalogue) {
+        self.sets.forget(|_| true);
+        let followed = |catalogue: &Catalogue| -> BTreeSet<_> { catalogue.followed_policies().collect() };
+        let replaced: BTreeSet<_> = followed(old).difference(&followed(new)).copied().collect();
+        self.bound.forget(|(component, _)| replaced.contains(component));
     }
 
     async fn bound_policy(

@@ -1,15 +1,18 @@
-//! What is installed at one moment. A change makes a new catalogue; whoever holds the old one keeps it.
+//! What is installed at one moment. A change makes a new catalogue of what the store holds then; whoever has taken the old one
+//! keeps it. So a running server knows what it would know after a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
-use gavel_sandbox::policy::{PolicyComponent, PolicyRuntime};
-use gavel_sandbox::provider::{BindError, Grant, ProviderBinding, ProviderComponent, ProviderRuntime};
+use gavel_log::Hash;
+use gavel_log::judged::Stage;
+use gavel_sandbox::provider::{Asks, BindError, ProviderBinding, ProviderComponent, ProviderRuntime};
+use gavel_store::{KeptPlugins, PluginKind, PluginSource, PluginVersion};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
-use super::bundled::{self, Bundled};
-use super::{PluginError, PluginStatus};
+use super::components::Components;
+use super::grants::{Granted, Withheld};
 use crate::config::ProviderConfig;
 
 /// A configured provider: plugin, configuration and grant, and the operator's key.
@@ -29,127 +32,314 @@ impl Provider {
     }
 }
 
-/// Policies by name, each with its versions from the oldest to the newest; configured providers by name.
-pub(super) struct Catalogue {
-    /// Differs between any two catalogues of a server.
-    pub(super) generation: u64,
-    policies: BTreeMap<String, Vec<Arc<PolicyComponent>>>,
-    components: BTreeMap<String, Arc<ProviderComponent>>,
-    /// Providers that can serve.
-    pub(super) providers: BTreeMap<String, Arc<Provider>>,
-    /// Every provider that the configuration names, also where its plugin is not installed.
-    pub(super) configured: BTreeSet<String>,
+/// What is kept of a manifest, so that a version can be listed without being loaded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct About {
+    pub(super) summary: String,
+    /// A policy's.
+    #[serde(default)]
+    pub(super) stages: Vec<Stage>,
+    /// A provider's.
+    #[serde(default)]
+    pub(super) asks: Option<Asks>,
 }
 
-impl Catalogue {
-    /// The bundled plugins, and the providers of the configuration bound to them.
-    pub(super) async fn bundled(
-        policies: &Arc<PolicyRuntime>,
-        providers: &ProviderRuntime,
-        configured: &BTreeMap<String, ProviderConfig>,
-    ) -> Result<Self, PluginError> {
-        let loaded = try_join_all(bundled::POLICIES.iter().map(|plugin| load_policy(policies, plugin))).await?;
-        let components: BTreeMap<_, _> =
-            try_join_all(bundled::PROVIDERS.iter().map(|plugin| load_provider(providers, plugin)))
-                .await?
-                .into_iter()
-                .map(|component| (component.manifest().name.clone(), component))
-                .collect();
-        let mut bound = BTreeMap::new();
-        for (name, config) in configured {
-            if let Some(component) = components.get(&config.plugin) {
-                let provider = bind(providers, component, config)
-                    .await
-                    .map_err(|error| PluginError::ProviderConfig { name: name.clone(), detail: describe(&error) })?;
-                bound.insert(name.clone(), Arc::new(provider));
-            }
-        }
-        Ok(Self {
-            generation: 0,
-            policies: loaded.into_iter().map(|policy| (policy.manifest.name.clone(), vec![policy])).collect(),
-            components,
-            providers: bound,
-            configured: configured.keys().cloned().collect(),
+/// A version that is listed.
+pub(super) struct Version {
+    pub(super) digest: Hash,
+    pub(super) name: String,
+    pub(super) version: semver::Version,
+    pub(super) kind: PluginKind,
+    pub(super) source: PluginSource,
+    pub(super) reference: Option<String>,
+    pub(super) installed_at: i64,
+    pub(super) about: About,
+}
+
+impl Version {
+    fn read(kept: &PluginVersion) -> Option<Self> {
+        Some(Self {
+            digest: kept.digest,
+            name: kept.name.clone(),
+            version: kept.version.parse().ok()?,
+            kind: kept.kind,
+            source: kept.source,
+            reference: kept.reference.clone(),
+            installed_at: kept.installed_at,
+            about: serde_json::from_value(kept.manifest.clone()).ok()?,
         })
     }
 
-    /// This catalogue with one more policy, the newest of its name.
-    pub(super) fn with_policy(&self, policy: Arc<PolicyComponent>) -> Self {
-        let mut policies = self.policies.clone();
-        let versions = policies.entry(policy.manifest.name.clone()).or_default();
-        versions.retain(|version| version.digest != policy.digest);
-        versions.push(policy);
-        Self {
-            generation: self.generation + 1,
-            policies,
-            components: self.components.clone(),
-            providers: self.providers.clone(),
-            configured: self.configured.clone(),
+    /// Whether a file in the watched directory gave it.
+    pub(super) fn is_from_file(&self, file: &str) -> bool {
+        self.source == PluginSource::Directory && self.reference.as_deref() == Some(file)
+    }
+
+    fn asks(&self) -> Option<&Asks> {
+        self.about.asks.as_ref()
+    }
+}
+
+/// Whether a version serves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It serves whoever follows its name or pins it.
+    #[default]
+    Serving,
+    /// It asks for more than is granted.
+    Pending,
+    /// It cannot serve, for this reason.
+    Refused(String),
+}
+
+/// All versions that are listed, and the providers that can serve.
+#[derive(Default)]
+pub(super) struct Catalogue {
+    /// Differs between any two catalogues of a server.
+    pub(super) generation: u64,
+    /// By name, each from the oldest to the newest: by semantic version, then by the time of installation.
+    plugins: BTreeMap<String, Vec<Arc<Version>>>,
+    granted: BTreeMap<String, Granted>,
+    /// Of providers' versions that do not serve.
+    standings: BTreeMap<Hash, Standing>,
+    /// Providers that can serve, by their configured names.
+    pub(super) providers: BTreeMap<String, Arc<Provider>>,
+    /// Configured providers of which no version takes the configuration, and why.
+    pub(super) unbound: BTreeMap<String, String>,
+}
+
+impl Catalogue {
+    /// What the store holds. No provider serves yet.
+    pub(super) fn of(kept: &KeptPlugins) -> Self {
+        let mut catalogue = Self { generation: kept.generation, ..Self::default() };
+        for (name, grant) in &kept.grants {
+            catalogue.granted.entry(name.clone()).or_default().approved = grant.clone();
         }
+        for row in &kept.versions {
+            let Some(version) = Version::read(row) else {
+                tracing::error!(plugin = row.name, digest = row.digest.tagged(), "a version cannot be read");
+                continue;
+            };
+            if let (PluginSource::Bundled, Some(asks)) = (version.source, version.asks()) {
+                catalogue.granted.entry(version.name.clone()).or_default().bundled.push(asks.clone());
+            }
+            if row.listed {
+                catalogue.plugins.entry(version.name.clone()).or_default().push(Arc::new(version));
+            }
+        }
+        for versions in catalogue.plugins.values_mut() {
+            versions.sort_by(|a, b| {
+                let installed = (a.installed_at, a.digest).cmp(&(b.installed_at, b.digest));
+                a.version.cmp_precedence(&b.version).then(installed)
+            });
+        }
+        catalogue
+    }
+
+    /// All listed versions.
+    pub(super) fn versions(&self) -> impl Iterator<Item = &Arc<Version>> {
+        self.plugins.values().flatten()
+    }
+
+    /// How many versions are listed.
+    pub(super) fn len(&self) -> usize {
+        self.plugins.values().map(Vec::len).sum()
+    }
+
+    /// The versions of each name, from the newest to the oldest.
+    pub(super) fn names(&self) -> impl Iterator<Item = impl Iterator<Item = &Arc<Version>>> {
+        self.plugins.values().map(|versions| versions.iter().rev())
+    }
+
+    /// The versions of one name, from the newest to the oldest.
+    pub(super) fn versions_of(&self, name: &str) -> impl Iterator<Item = &Arc<Version>> {
+        self.plugins.get(name).into_iter().flatten().rev()
+    }
+
+    /// The listed version with this digest.
+    pub(super) fn version(&self, digest: &Hash) -> Option<&Arc<Version>> {
+        self.versions().find(|version| version.digest == *digest)
     }
 
     /// The policy that a binding names: `pii`, `pii@1.2.0` or `pii@sha256:<hex>`.
-    pub(super) fn policy(&self, named: &str) -> Option<Arc<PolicyComponent>> {
-        let (name, version) = named.split_once('@').map_or((named, None), |(name, version)| (name, Some(version)));
-        let mut newest_first = self.policies.get(name)?.iter().rev();
-        let found = match version {
+    pub(super) fn policy(&self, named: &str) -> Option<&Arc<Version>> {
+        let (name, pin) = split(named);
+        let mut newest_first = self.versions_of(name).filter(|version| version.kind == PluginKind::Policy);
+        match pin {
             None => newest_first.next(),
-            Some(version) => {
-                newest_first.find(|policy| policy.manifest.version == version || policy.digest.tagged() == version)
+            Some(pin) => newest_first.find(|version| is_pinned(version, pin)),
+        }
+    }
+
+    /// The digests of the policies that bindings without a pin follow.
+    pub(super) fn followed_policies(&self) -> impl Iterator<Item = Hash> {
+        let newest = self.plugins.values().filter_map(|versions| versions.last());
+        newest.filter(|version| version.kind == PluginKind::Policy).map(|version| version.digest)
+    }
+
+    pub(super) fn granted(&self, name: &str) -> Granted {
+        self.granted.get(name).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn standing(&self, version: &Version) -> Standing {
+        self.standings.get(&version.digest).cloned().unwrap_or_default()
+    }
+
+    /// Binds each configured provider to the newest version of its plugin that is granted what it asks for and takes the
+    /// configuration. What `old` has bound alike is taken over.
+    pub(super) async fn serve(
+        &mut self,
+        configured: &BTreeMap<String, ProviderConfig>,
+        runtime: &ProviderRuntime,
+        components: &Components,
+        old: &Self,
+    ) {
+        self.note_what_is_pending(configured);
+        let mut loaded = BTreeMap::new();
+        for (name, config) in configured {
+            let granted = self.granted(&config.plugin);
+            let mut fault = None;
+            for version in self.versions_of(&config.plugin).cloned().collect::<Vec<_>>() {
+                let Some(Ok(grant)) = version.asks().map(|asks| granted.of(asks, config)) else { continue };
+                let same = old.providers.get(name).filter(|provider| {
+                    provider.binding.component().digest() == version.digest && *provider.binding.grant() == grant
+                });
+                let bound = match same {
+                    Some(provider) => Ok(Arc::clone(provider)),
+                    None => match load(runtime, components, &mut loaded, &version).await {
+                        Ok(component) => {
+                            let bound = runtime.bind(component, &config.config.to_string(), grant).await;
+                            bound.map(|binding| Arc::new(provider(binding, config))).map_err(|error| describe(&error))
+                        }
+                        Err(error) => Err(error),
+                    },
+                };
+                match bound {
+                    Ok(provider) => {
+                        self.providers.insert(name.clone(), provider);
+                        break;
+                    }
+                    Err(detail) => {
+                        let detail = format!("the provider {name} of the configuration: {detail}");
+                        self.standings.insert(version.digest, Standing::Refused(detail.clone()));
+                        fault.get_or_insert(detail);
+                    }
+                }
             }
-        };
-        found.cloned()
+            if let (Some(fault), false) = (fault, self.providers.contains_key(name)) {
+                self.unbound.insert(name.clone(), fault);
+            }
+        }
     }
 
-    /// The newest version of each policy.
-    pub(super) fn newest_policies(&self) -> impl Iterator<Item = &Arc<PolicyComponent>> {
-        self.policies.values().filter_map(|versions| versions.last())
-    }
-
-    pub(super) fn status(&self) -> Vec<PluginStatus> {
-        let policies = self.newest_policies().map(|policy| PluginStatus {
-            name: policy.manifest.name.clone(),
-            kind: "policy",
-            version: policy.manifest.version.clone(),
-            digest: policy.digest.tagged(),
-            summary: policy.manifest.summary.clone(),
-        });
-        let providers = self.components.values().map(|provider| PluginStatus {
-            name: provider.manifest().name.clone(),
-            kind: "provider",
-            version: provider.manifest().version.to_string(),
-            digest: provider.digest().tagged(),
-            summary: provider.manifest().summary.clone(),
-        });
-        policies.chain(providers).collect()
+    /// A version waits where one of the providers that it is for may not have it yet.
+    fn note_what_is_pending(&mut self, configured: &BTreeMap<String, ProviderConfig>) {
+        let nobody = ProviderConfig::default();
+        let mut standings = BTreeMap::new();
+        for version in self.versions() {
+            let Some(asks) = version.asks() else { continue };
+            let granted = self.granted(&version.name);
+            let configs = of_plugin(configured, &version.name).collect::<Vec<_>>();
+            let configs = if configs.is_empty() { vec![&nobody] } else { configs };
+            let withheld = configs.into_iter().find_map(|config| granted.of(asks, config).err());
+            match withheld {
+                Some(Withheld::Ungranted) => standings.insert(version.digest, Standing::Pending),
+                Some(Withheld::Impossible(error)) => {
+                    standings.insert(version.digest, Standing::Refused(error.to_string()))
+                }
+                None => None,
+            };
+        }
+        self.standings = standings;
     }
 }
 
-async fn load_policy(runtime: &Arc<PolicyRuntime>, plugin: &Bundled) -> Result<Arc<PolicyComponent>, PluginError> {
-    runtime.load(plugin.bytes.into()).await.map_err(|source| PluginError::Policy { name: plugin.name.into(), source })
+/// The configurations that name a plugin.
+pub(super) fn of_plugin<'a>(
+    configured: &'a BTreeMap<String, ProviderConfig>,
+    plugin: &str,
+) -> impl Iterator<Item = &'a ProviderConfig> {
+    configured.values().filter(move |config| config.plugin == plugin)
 }
 
-async fn load_provider(runtime: &ProviderRuntime, plugin: &Bundled) -> Result<Arc<ProviderComponent>, PluginError> {
-    let loaded = runtime.load(plugin.bytes).await;
-    loaded.map(Arc::new).map_err(|source| PluginError::Provider { name: plugin.name.into(), source })
+/// A binding's words: the name, and what it is pinned to.
+pub(super) fn split(named: &str) -> (&str, Option<&str>) {
+    named.split_once('@').map_or((named, None), |(name, pin)| (name, Some(pin)))
 }
 
-/// Binds a bundled plugin with the grant that its manifest asks for and the operator's leave for private addresses.
-async fn bind(
+/// Whether a binding's pin, a version or a digest, is this version.
+pub(super) fn is_pinned(version: &Version, pin: &str) -> bool {
+    version.version.to_string() == pin || version.digest.tagged() == pin
+}
+
+async fn load(
     runtime: &ProviderRuntime,
-    component: &Arc<ProviderComponent>,
-    config: &ProviderConfig,
-) -> Result<Provider, BindError> {
-    let mut grant = Grant::from_manifest(component.manifest(), &config.config)?;
-    grant.allow_private = config.allow_private;
-    let binding = runtime.bind(Arc::clone(component), &config.config.to_string(), grant).await?;
+    components: &Components,
+    loaded: &mut BTreeMap<Hash, Arc<ProviderComponent>>,
+    version: &Version,
+) -> Result<Arc<ProviderComponent>, String> {
+    if let Some(component) = loaded.get(&version.digest) {
+        return Ok(Arc::clone(component));
+    }
+    let bytes = components.bytes(version.digest).await.map_err(|error| error.to_string())?;
+    let component = Arc::new(runtime.load(&bytes).await.map_err(|error| error.to_string())?);
+    loaded.insert(version.digest, Arc::clone(&component));
+    Ok(component)
+}
+
+fn provider(binding: ProviderBinding, config: &ProviderConfig) -> Provider {
     let key = config.api_key_env.as_ref().and_then(|name| std::env::var(name).ok());
-    Ok(Provider { binding: Arc::new(binding), operator_key: key.filter(|key| !key.is_empty()).map(SecretString::from) })
+    let operator_key = key.filter(|key| !key.is_empty()).map(SecretString::from);
+    Provider { binding: Arc::new(binding), operator_key }
 }
 
 fn describe(error: &BindError) -> String {
     match error {
         BindError::Config(faults) => format!("{error}: {}", super::error::places(faults)),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn row(version: &str, at: i64) -> PluginVersion {
+        PluginVersion {
+            digest: Hash::of(format!("{version} {at}").as_bytes()),
+            name: "tone".into(),
+            version: version.into(),
+            kind: PluginKind::Policy,
+            source: PluginSource::Upload,
+            reference: None,
+            installed_at: at,
+            listed: true,
+            manifest: json!({"summary": "", "stages": ["input"]}),
+        }
+    }
+
+    fn found(rows: &[PluginVersion], named: &str) -> Option<(String, i64)> {
+        let catalogue = Catalogue::of(&KeptPlugins { versions: rows.to_vec(), ..KeptPlugins::default() });
+        catalogue.policy(named).map(|version| (version.version.to_string(), version.installed_at))
+    }
+
+    #[test]
+    fn the_newest_is_the_highest_version_and_of_alike_ones_the_last_installed() {
+        let rows = [row("1.10.0", 1), row("1.9.0", 9), row("1.10.0-rc.1", 5), row("1.10.0+build", 3)];
+        assert_eq!(found(&rows, "tone"), Some(("1.10.0+build".into(), 3)));
+        assert_eq!(found(&rows, "tone@1.9.0"), Some(("1.9.0".into(), 9)));
+        let digest = rows[2].digest.tagged();
+        assert_eq!(found(&rows, &format!("tone@{digest}")), Some(("1.10.0-rc.1".into(), 5)));
+        assert_eq!(found(&rows, &format!("other@{digest}")), None);
+        assert_eq!(found(&rows, "tone@2.0.0"), None);
+    }
+
+    #[test]
+    fn what_is_not_listed_is_not_found() {
+        let rows = [row("1.0.0", 1), PluginVersion { listed: false, ..row("2.0.0", 2) }];
+        assert_eq!(found(&rows, "tone"), Some(("1.0.0".into(), 1)));
+        assert_eq!(found(&rows, "tone@2.0.0"), None);
     }
 }

@@ -55,7 +55,9 @@ impl Plugins {
     /// # Errors
     /// When it cannot be asked. A failure of the policy is an answer.
     pub async fn dry_run(&self, named: &str, config: &Value, mut subject: Subject) -> Result<DryRun, DryRunError> {
-        let component = self.catalogue().policy(named).ok_or_else(|| DryRunError::Unknown(named.to_owned()))?;
+        let catalogue = self.catalogue();
+        let version = catalogue.policy(named).ok_or_else(|| DryRunError::Unknown(named.to_owned()))?;
+        let component = self.component(&version.digest).await?;
         let manifest = &component.manifest;
         if !manifest.stages.contains(&subject.stage) {
             return Err(DryRunError::Stage(manifest.name.clone()));

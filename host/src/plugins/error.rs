@@ -3,6 +3,7 @@
 use gavel_log::Hash;
 use gavel_log::record::MAX_POLICIES;
 use gavel_sandbox::{ConfigFault, policy, provider};
+use gavel_store::StoreError;
 
 use super::archive::ArchiveError;
 
@@ -80,6 +81,12 @@ pub enum PluginError {
     /// The archive failed.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+    /// The watched directory cannot be made.
+    #[error("the plugins' directory: {0}")]
+    Directory(std::io::Error),
     /// More bindings than a record can name.
     #[error("an agent has at most {MAX_POLICIES} policies")]
     TooMany,

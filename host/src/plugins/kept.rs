@@ -27,6 +27,20 @@ impl<K: Hash + Eq, V: Clone> Kept<K, V> {
         entries.by_use.get(key).map(|(value, _)| value.clone())
     }
 
+    /// Lets go of the entries whose keys are like this.
+    pub(super) fn forget(&self, gone: impl Fn(&K) -> bool)
+    where
+        K: Clone,
+    {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys: Vec<K> = entries.by_use.iter().map(|(key, _)| key).filter(|key| gone(key)).cloned().collect();
+        for key in keys {
+            if let Some((_, bytes)) = entries.by_use.pop(&key) {
+                entries.bytes -= bytes;
+            }
+        }
+    }
+
     /// Keeps `value`, which takes about so many bytes, unless one is there already; gives the one that is kept.
     pub(super) fn keep(&self, key: K, value: V, bytes: usize) -> V {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,6 +73,16 @@ mod tests {
         assert_eq!((kept.get(&"a"), kept.get(&"large")), (None, None));
         kept.keep("d", 5, 100);
         assert_eq!(kept.get(&"d"), Some(5), "what is gone takes no room");
+    }
+
+    #[test]
+    fn what_is_forgotten_takes_no_room() {
+        let kept = Kept::new(100);
+        kept.keep("a", 1, 60);
+        kept.keep("b", 2, 40);
+        kept.forget(|key| *key == "a");
+        kept.keep("c", 3, 60);
+        assert_eq!((kept.get(&"a"), kept.get(&"b"), kept.get(&"c")), (None, Some(2), Some(3)));
     }
 
     #[test]

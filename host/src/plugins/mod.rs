@@ -3,6 +3,7 @@
 //! A plugin is bytes, known by name, version and the SHA-256 digest of its bytes. Installing makes a version visible
 //! by one swap; what a turn has taken stays its own until the turn ends.
 
+mod approve;
 mod archive;
 mod binding;
 mod bound;
@@ -10,12 +11,19 @@ mod bundled;
 mod catalogue;
 mod check;
 mod components;
+mod directory;
 mod dry_run;
 mod error;
+mod grants;
+mod install;
 mod kept;
 pub mod oci;
+mod retire;
+mod status;
 pub mod trust;
+mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
@@ -23,40 +31,36 @@ use std::time::Instant;
 use gavel_log::Hash;
 use gavel_sandbox::policy::{BoundPolicy, PolicyComponent, PolicyLimits, PolicyRuntime};
 use gavel_sandbox::provider::{ProviderLimits, ProviderRuntime};
-use gavel_store::Binding;
-use serde::Serialize;
+use gavel_store::{Binding, PluginChange, Store};
+use tokio::sync::Semaphore;
 
+pub use approve::{ApproveError, Approved};
 pub use archive::{Archive, ArchiveError};
 pub use bound::{BoundBinding, BoundSet};
+pub use bundled::bundled_policy;
 use catalogue::Catalogue;
 pub use catalogue::Provider;
 pub use check::{UnboundError, check_bindings};
 use components::Components;
+use directory::Directory;
 pub use dry_run::{DryRun, DryRunError};
 pub use error::PluginError;
+pub use install::{InstallError, Installed, Source, source_name};
 use kept::Kept;
+pub use retire::RetireError;
+pub use status::{PluginDetail, PluginState, PluginStatus};
 
-use crate::config::Config;
+use crate::config::{Config, ProviderConfig};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 
 /// Bytes of bound policies that are kept for the next agent with the same configuration, without their snapshots.
 const BOUND_POLICIES_BYTES: usize = 64 << 20;
 /// Bytes of sets of bindings that are kept for the next turn, with the policies that they alone may still hold.
 const BOUND_SETS_BYTES: usize = 64 << 20;
 
-/// An installed plugin, as a list of them shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct PluginStatus {
-    /// Its name.
-    pub name: String,
-    /// `policy` or `provider`.
-    pub kind: &'static str,
-    /// Its version.
-    pub version: String,
-    /// `sha256:<hex>` of its bytes.
-    pub digest: String,
-    /// One sentence.
-    pub summary: String,
-}
+/// Components that may be sent at once.
+const UPLOADS: usize = 4;
 
 /// All plugins of a server.
 pub struct Plugins {
@@ -64,8 +68,20 @@ pub struct Plugins {
     pub policies: Arc<PolicyRuntime>,
     /// Runs providers.
     pub providers: ProviderRuntime,
+    /// Taken by whoever sends a component: each is held in memory while it is checked.
+    pub uploads: Semaphore,
+    store: Store,
+    tasks: Tasks,
+    metrics: Arc<Metrics>,
+    /// The configuration's providers.
+    configured: BTreeMap<String, ProviderConfig>,
+    /// The policies that the configuration binds, as its bindings name them.
+    operators_policies: Vec<String>,
     catalogue: RwLock<Arc<Catalogue>>,
     components: Components,
+    directory: Directory,
+    /// Held by whoever changes what is installed or granted, from reading the catalogue to the new one.
+    changes: tokio::sync::Mutex<()>,
     bound: Kept<(Hash, Hash), Arc<BoundPolicy>>,
     sets: Kept<(u64, Hash), Arc<BoundSet>>,
     /// Whether the policies that the configuration binds have had their snapshots made.
@@ -73,53 +89,55 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    /// Loads the bundled plugins and the configured providers. `code_key` authenticates the cache of machine code.
+    /// Loads the bundled plugins, what is installed and the files of the watched directory, and binds the configured
+    /// providers. `code_key` authenticates the cache of machine code.
     ///
     /// # Errors
-    /// If the engine cannot be made, or a configured provider cannot be bound.
-    pub async fn open(config: &Config, code_key: [u8; 32]) -> Result<Self, PluginError> {
+    /// If the engine cannot be made, the store fails, or a configured provider cannot be bound.
+    pub async fn open(
+        config: &Config,
+        code_key: [u8; 32],
+        store: Store,
+        tasks: Tasks,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, PluginError> {
         let engine = |error: &dyn std::fmt::Display| PluginError::Engine(error.to_string());
         let cache = gavel_sandbox::CodeCache::open(config.code_cache_dir(), code_key, config.plugins.cache_mib << 20);
         let cache = Arc::new(cache.map_err(|error| engine(&error))?);
         let policies = PolicyRuntime::new(policy_limits(config), Some(cache.clone()))
             .map_err(|error| engine(&format!("{error:#}")))?;
         let providers = ProviderRuntime::new(&provider_limits(config), Some(cache)).map_err(|error| engine(&error))?;
-        let components = Components::new(Archive::open(&config.data_dir)?, Arc::clone(&policies));
-        for plugin in bundled::POLICIES.iter().chain(&bundled::PROVIDERS) {
-            components.keep(plugin.bytes).await?;
-        }
-        let started = Instant::now();
-        tracing::info!("loading the bundled plugins; a first start compiles them");
-        let catalogue = Catalogue::bundled(&policies, &providers, &config.providers).await?;
-        tracing::info!(ms = millis(started), "loaded the bundled plugins");
-        catalogue.newest_policies().for_each(|policy| components.insert(Arc::clone(policy)));
-        Ok(Self {
-            components,
+        let governance = &config.governance;
+        let operators = governance.default_policies.iter().chain(&governance.mandatory_policies);
+        let plugins = Arc::new(Self {
+            components: Components::new(Archive::open(&config.data_dir)?, Arc::clone(&policies)),
+            directory: Directory::open(&config.data_dir).map_err(PluginError::Directory)?,
             policies,
             providers,
-            catalogue: RwLock::new(Arc::new(catalogue)),
+            uploads: Semaphore::new(UPLOADS),
+            store,
+            tasks,
+            metrics,
+            configured: config.providers.clone(),
+            operators_policies: operators.map(|binding| binding.policy.clone()).collect(),
+            catalogue: RwLock::default(),
+            changes: tokio::sync::Mutex::new(()),
             bound: Kept::new(BOUND_POLICIES_BYTES),
             sets: Kept::new(BOUND_SETS_BYTES),
             warm: AtomicBool::new(false),
-        })
-    }
-
-    /// Installs a policy: checked and compiled first, then visible to the next turn of every agent that follows its
-    /// name.
-    ///
-    /// # Errors
-    /// What is wrong with it; the old version then goes on serving.
-    pub async fn install_policy(&self, bytes: Arc<[u8]>) -> Result<Hash, PluginError> {
-        let component = self
-            .policies
-            .load(Arc::clone(&bytes))
-            .await
-            .map_err(|source| PluginError::Policy { name: "to be installed".into(), source })?;
-        let digest = self.components.keep(bytes).await?;
-        self.components.insert(Arc::clone(&component));
-        let mut catalogue = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
-        *catalogue = Arc::new(catalogue.with_policy(component));
-        Ok(digest)
+        });
+        let started = Instant::now();
+        tracing::info!("loading the bundled plugins; a first start compiles them");
+        plugins.settle_bundled().await?;
+        tracing::info!(ms = millis(started), "loaded the bundled plugins");
+        if config.plugins.watch {
+            plugins.settle_directory().await;
+        }
+        let catalogue = plugins.catalogue();
+        if let Some((name, detail)) = catalogue.unbound.first_key_value() {
+            return Err(PluginError::ProviderConfig { name: name.clone(), detail: detail.clone() });
+        }
+        Ok(plugins)
     }
 
     /// The policy with this digest, whether or not it is listed: from memory, else from the archive of all that ever
@@ -157,7 +175,7 @@ impl Plugins {
         self.warm.load(Ordering::Relaxed)
     }
 
-    /// Whether a policy is installed under this name, with or without version or digest.
+    /// Whether a policy is listed under this name, with or without version or digest.
     #[must_use]
     pub fn policy_exists(&self, name: &str) -> bool {
         self.catalogue().policy(name).is_some()
@@ -166,7 +184,7 @@ impl Plugins {
     /// Whether the configuration has a provider of this name.
     #[must_use]
     pub fn provider_exists(&self, name: &str) -> bool {
-        self.catalogue().configured.contains(name)
+        self.configured.contains_key(name)
     }
 
     /// A provider that can serve, by its configured name.
@@ -175,10 +193,24 @@ impl Plugins {
         self.catalogue().providers.get(name).cloned()
     }
 
-    /// What is installed.
-    #[must_use]
-    pub fn status(&self) -> Vec<PluginStatus> {
-        self.catalogue().status()
+    /// Records a change and makes it visible. The caller holds [`Self::changes`].
+    async fn change(&self, change: PluginChange) -> Result<(), PluginError> {
+        self.store.change_plugins(change).await?;
+        self.refresh().await
+    }
+
+    /// Makes visible what the store holds, by one swap. The caller holds [`Self::changes`].
+    async fn refresh(&self) -> Result<(), PluginError> {
+        let old = self.catalogue();
+        let mut new = Catalogue::of(&self.store.plugins()?);
+        new.serve(&self.configured, &self.providers, &self.components, &old).await;
+        for (name, detail) in &new.unbound {
+            tracing::warn!(provider = name, detail, "a configured provider cannot serve");
+        }
+        let new = Arc::new(new);
+        *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
+        self.forget_replaced(&old, &new);
+        Ok(())
     }
 
     fn catalogue(&self) -> Arc<Catalogue> {
@@ -214,10 +246,4 @@ fn provider_limits(config: &Config) -> ProviderLimits {
         max_instances: config.plugins.provider_instances,
         ..ProviderLimits::default()
     }
-}
-
-/// The bytes of a bundled policy.
-#[must_use]
-pub fn bundled_policy(name: &str) -> Option<&'static [u8]> {
-    bundled::POLICIES.iter().find(|plugin| plugin.name == name).map(|plugin| plugin.bytes)
 }

@@ -119,10 +119,11 @@ impl Server {
         let store = open_store(&config, &data, signer, Some(metrics.clone())).await?;
         let vault = Arc::new(Vault::open(&config)?);
         vault.settle(&store).await?;
-        let plugins = Arc::new(Plugins::open(&config, vault.machine_code_key()).await?);
+        let tasks = Tasks::default();
+        let code_key = vault.machine_code_key();
+        let plugins = Plugins::open(&config, code_key, store.clone(), tasks.clone(), metrics.clone()).await?;
         // A mandatory policy that cannot be bound must stop the server, not the agents' turns one by one.
         plugins.bind(&turn_options(&config).mandatory).await.map_err(StartError::Mandatory)?;
-        let tasks = Tasks::default();
         let (warming, usual) = (plugins.clone(), usual_bindings(&config));
         let until = tasks.draining().clone();
         tasks.spawn(async move { until.run_until_cancelled(warming.warm_up(&usual)).await });
@@ -193,6 +194,9 @@ impl Server {
         let judges = Judges::Running { replays, backtests: app.backtests.clone() };
         let operator = Operator::new(app.access.clone(), rotation, judges);
         app.agents.erase_in_background();
+        if app.config.plugins.watch {
+            plugins.watch();
+        }
         let (addr, admin_addr) = listen(app).await?;
         // The API is worth more than the commands: a path that is too long for a socket stops no server.
         if let Err(error) = admin_socket::listen(&data, operator, &tasks) {
@@ -222,7 +226,7 @@ impl Server {
 
     /// Its plugins.
     #[must_use]
-    pub fn plugins(&self) -> &Plugins {
+    pub fn plugins(&self) -> &Arc<Plugins> {
         &self.plugins
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gavel_store::Store;
+use gavel_store::{PluginKind, Store};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -40,6 +40,7 @@ impl Collector for Readings {
         gauge(e, "gavel_log_entries", "Entries in the log", integer(self.store.head().size))?;
         self.encode_store(e)?;
         self.encode_pools(e)?;
+        self.encode_plugins(e)?;
         ProcessFigures::read().map_or(Ok(()), |figures| encode_process(e, &figures))
     }
 }
@@ -65,6 +66,22 @@ impl Readings {
         by_pool(e, "gavel_sandbox_instances_limit", "Most instances that may be", limits)?;
         let snapshots = integer(self.plugins.policies.snapshot_bytes() as u64);
         gauge(e, "gavel_sandbox_snapshot_bytes", "Machine code of configured policies held in memory", snapshots)
+    }
+}
+
+impl Readings {
+    fn encode_plugins(&self, e: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Versions of plugins that are listed, and files that were refused";
+        let mut family = e.encode_descriptor("gavel_plugin_versions", help, None, MetricType::Gauge)?;
+        self.plugins.count().into_iter().try_for_each(|((kind, state), count)| {
+            let kind = match kind {
+                Some(PluginKind::Policy) => "policy",
+                Some(PluginKind::Provider) => "provider",
+                None => "unknown",
+            };
+            let labels = [("kind", kind), ("state", state.as_str())];
+            ConstGauge::new(integer(count as u64)).encode(family.encode_family(&labels)?)
+        })
     }
 }
 

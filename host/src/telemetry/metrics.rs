@@ -137,6 +137,12 @@ struct RouteLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InstallLabels {
+    source: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
 }
@@ -172,6 +178,7 @@ pub struct Metrics {
     policy_errors: Family<PolicyErrorLabels, Counter>,
     evaluation_seconds: Histograms<PolicyLabel>,
     permits_refused: Family<PoolLabel, Counter>,
+    plugin_installs: Family<InstallLabels, Counter>,
     upstream_requests: Family<ProviderStatus, Counter>,
     first_byte_seconds: Histograms<ProviderLabel>,
     provider_errors: Family<ProviderCode, Counter>,
@@ -197,6 +204,7 @@ impl Default for Metrics {
             policy_errors: Family::default(),
             evaluation_seconds: histograms(COMPUTING),
             permits_refused: Family::default(),
+            plugin_installs: Family::default(),
             upstream_requests: Family::default(),
             first_byte_seconds: histograms(WAITING),
             provider_errors: Family::default(),
@@ -237,6 +245,11 @@ impl Metrics {
             "gavel_sandbox_permits_refused",
             "Turns and uploads that found a pool of instances too full",
             self.permits_refused.clone(),
+        );
+        all.register(
+            "gavel_plugin_installs",
+            "Plugins that were to be installed, by outcome",
+            self.plugin_installs.clone(),
         );
         self.register_edges(&mut all);
         all
@@ -286,6 +299,11 @@ impl Metrics {
     /// A pool had too few instances left.
     pub fn permit_refused(&self, pool: PoolName) {
         self.permits_refused.get_or_create(&PoolLabel { pool: pool.as_str() }).inc();
+    }
+
+    /// Somebody wanted a plugin installed; the outcome is `installed`, `unchanged` or the code of what was wrong.
+    pub fn plugin_install(&self, source: &'static str, outcome: &'static str) {
+        self.plugin_installs.get_or_create(&InstallLabels { source, outcome }).inc();
     }
 
     /// A stage was judged.

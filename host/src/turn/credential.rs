@@ -25,13 +25,13 @@ impl Turns {
             ProviderError::Unavailable("the agent's vault cannot be read".to_owned())
         })?;
         let Some(stored) = stored else { return Ok(provider.operator_key.clone()) };
-        let origins = provider.origins();
-        if stored.origins != origins {
+        // A provider that goes to fewer places than the key was given for may have it.
+        if !provider.origins().iter().all(|origin| stored.origins.contains(origin)) {
             return Err(ProviderError::NoKey(
                 "the provider's origins have changed since the key was put into the agent's vault: put it there again",
             ));
         }
-        let place = KeyPlace { agent: &agent.id, provider: &agent.provider, origins: &origins };
+        let place = KeyPlace { agent: &agent.id, provider: &agent.provider, origins: &stored.origins };
         self.vault.open_api_key(place, &agent.wrapped_data_key, &stored.sealed).map(Some).map_err(|error| {
             tracing::error!(%error, agent = %agent.id, provider = agent.provider, "a vault's key does not open");
             ProviderError::NoKey("the key in the agent's vault cannot be opened: put it there again")

@@ -126,7 +126,7 @@ pub enum Refused {
     #[error("a message with this id was sent before")]
     Duplicate(Box<TurnRow>),
     /// No plugin serves the agent's provider.
-    #[error("the provider {0} cannot serve: its plugin is not installed")]
+    #[error("the provider {0} cannot serve: its plugin is not installed, or waits for approval")]
     NoProvider(String),
     /// No policy of an enforcing agent can judge a file that comes with the message.
     #[error("no policy can judge the file {0}, and this installation does not let such files pass in enforcing mode")]

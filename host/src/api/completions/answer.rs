@@ -66,7 +66,7 @@ impl Progress {
             Frame::GovernanceResult(result) => self.results.push(*result),
             Frame::StreamEnd { finish_reason, usage, .. } => self.end = Some((finish_reason, usage)),
             Frame::Error { code, message, retry_after, .. } => {
-                let problem = Problem::new(Code::of_turn(code), message);
+                let problem = Problem::new(Code::named(code), message);
                 self.error = Some(match retry_after {
                     Some(seconds) => problem.retry_after(seconds),
                     None => problem,

@@ -93,7 +93,7 @@ async fn answered(app: &App, caller: &Caller, agent: Agent, wish: Wish) -> Resul
     }
     let model = agent.id.to_string();
     let turn = app.conversations.complete(agent, caller, wish.text, wish.stateless);
-    let turn = turn.map_err(|(code, detail)| Problem::new(Code::of_turn(code), detail))?;
+    let turn = turn.map_err(|(code, detail)| Problem::new(Code::named(code), detail))?;
     let listener = Listener { reader: Reader::new(turn), stay, over: false };
     if wish.stream {
         stream::respond(&app.tasks, listener, stream::Form { model, usage: wish.include_usage }).await

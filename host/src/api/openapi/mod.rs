@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 pub(super) use shared::every_code;
 
 use super::{
-    agents, backtest, chat, checkpoints, completions, docs, evaluate, files, health, keys, log, messages, policies,
-    proofs, quota, vault, verdicts, verify,
+    agents, backtest, chat, checkpoints, completions, docs, evaluate, files, health, keys, log, messages, plugins,
+    policies, proofs, quota, vault, verdicts, verify,
 };
 use crate::auth::routes;
 
@@ -64,6 +64,12 @@ use crate::auth::routes;
         log::tile,
         messages::clear,
         messages::list,
+        plugins::approve,
+        plugins::delete,
+        plugins::install,
+        plugins::list,
+        plugins::show,
+        plugins::versions,
         policies::list,
         policies::replace,
         proofs::show,
@@ -87,6 +93,7 @@ use crate::auth::routes;
         (name = "Files", description = "What messages may name."),
         (name = "API keys", description = "Tokens for one agent, with scopes."),
         (name = "Vault", description = "The agent's own keys for its providers."),
+        (name = "Plugins", description = "Policies and providers: what is installed, and what is granted."),
         (name = "Quota", description = "What an agent may use, and has used."),
         (name = "Verdicts", description = "What was decided, by which rule, and when."),
         (name = "Proofs", description = "What was decided, and that nobody changed it since."),

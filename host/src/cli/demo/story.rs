@@ -3,10 +3,11 @@
 #![expect(clippy::indexing_slicing, reason = "reading a missing member of a JSON value gives null and does not panic")]
 
 use std::io::Write as _;
-use std::sync::Arc;
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use gavel_log::{Signer, VerifierKey, verify};
+use gavel_log::{Hash, Signer, VerifierKey, verify};
 use serde_json::{Value, json};
 
 use super::client::{Chat, Client};
@@ -17,6 +18,11 @@ use crate::server::Server;
 const CARD: &str = "4111 1111 1111 1111";
 /// A secret that no message may carry: the example key of its vendor's documentation, never a real one.
 const SECRET: &str = "AKIAIOSFODNN7EXAMPLE";
+
+/// Longest time from a plugin's file to its service.
+const SWAP: Duration = Duration::from_secs(60);
+/// How often it is looked whether the file serves.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// One turn as the client saw it.
 #[derive(Default)]
@@ -33,7 +39,7 @@ impl Seen {
     }
 }
 
-pub(super) async fn tell(server: &Server) -> Result<()> {
+pub(super) async fn tell(server: &Server, data_dir: &Path) -> Result<()> {
     let token = server.first_user().context("the server has no first user")?.token.expose().to_owned();
     let client = Client::new(server.addr().to_string(), token)?;
     say(
@@ -64,7 +70,7 @@ pub(super) async fn tell(server: &Server) -> Result<()> {
     prove(&client, &agent, &leaf).await?;
 
     step(5, "A policy is replaced while a chat streams")?;
-    swap(server, &mut chat).await?;
+    swap(server, data_dir, &mut chat).await?;
     say("\nDone: every step was checked.")
 }
 
@@ -138,8 +144,9 @@ async fn prove(client: &Client, agent: &str, leaf: &str) -> Result<()> {
     say(&format!("  with `redact` changed to `allow` in its record: refused, {refused}"))
 }
 
-/// Installs another build of `pii` in the middle of an answer: the turn keeps its set, the next one has the new.
-async fn swap(server: &Server, chat: &mut Chat) -> Result<()> {
+/// Puts another build of `pii` into the watched directory in the middle of an answer: the turn keeps its set, the next one has
+/// the new.
+async fn swap(server: &Server, data_dir: &Path, chat: &mut Chat) -> Result<()> {
     let text = "Count to 60.";
     say(&format!("  > {text}"))?;
     chat.say(text).await?;
@@ -150,9 +157,11 @@ async fn swap(server: &Server, chat: &mut Chat) -> Result<()> {
         see(&mut seen, frame)?;
         if seen.chunks == 3 && installed.is_none() {
             let build = another_build(bundled_policy("pii").context("no bundled pii")?);
-            let digest = server.plugins().install_policy(build).await?.tagged();
+            let digest = Hash::of(&build);
+            replace_file(&data_dir.join("plugins/pii.wasm"), &build)?;
+            tokio::time::timeout(SWAP, serves(server, digest)).await.context("the file is not taken")?;
             write("[pii replaced]")?;
-            installed = Some(digest);
+            installed = Some(digest.tagged());
         }
     }
     let installed = installed.context("the answer was too short to swap in")?;
@@ -162,6 +171,19 @@ async fn swap(server: &Server, chat: &mut Chat) -> Result<()> {
     let new = digest_of(next.result("output")?)?;
     ensure!(new == installed, "the next turn did not take the new policy");
     say(&format!("  the turn under way kept {}…, the next one has {}…", short(&kept), short(&new)))
+}
+
+/// Writes a file under another name and renames it, as whoever deploys one does.
+fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let draft = path.with_extension("draft");
+    std::fs::write(&draft, bytes)?;
+    Ok(std::fs::rename(draft, path)?)
+}
+
+async fn serves(server: &Server, digest: Hash) {
+    while !server.plugins().list().iter().any(|plugin| plugin.digest == Some(digest)) {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 fn digest_of(result: &Value) -> Result<String> {
@@ -175,14 +197,14 @@ fn short(digest: &str) -> &str {
 }
 
 /// The same component with a custom section more: other bytes, and so another version to the catalogue and the log.
-fn another_build(component: &[u8]) -> Arc<[u8]> {
+fn another_build(component: &[u8]) -> Vec<u8> {
     const NAME: &[u8] = b"gavel-demo";
     const CUSTOM_SECTION: u8 = 0;
     let length = |bytes: usize| u8::try_from(bytes).unwrap_or(0);
     let mut build = component.to_vec();
     build.extend([CUSTOM_SECTION, length(NAME.len() + 1), length(NAME.len())]);
     build.extend(NAME);
-    build.into()
+    build
 }
 
 fn step(number: usize, title: &str) -> Result<()> {

@@ -69,7 +69,7 @@ fn forget_unlisted(batch: &mut Batch<'_>) -> Result<(), StoreError> {
             unlisted.push((version.installed_at, version.digest));
         }
     }
-    unlisted.sort_unstable_by_key(|(installed_at, digest)| (*installed_at, *digest.as_bytes()));
+    unlisted.sort_unstable();
     for (_, digest) in unlisted.into_iter().take(FORGOTTEN) {
         batch.tables.plugins()?.remove(digest.as_bytes())?;
     }
