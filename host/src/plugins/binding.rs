@@ -16,11 +16,17 @@ use super::{BoundBinding, BoundSet, PluginError, Plugins};
 const BOUND_POLICY_BYTES: usize = 4 << 10;
 
 impl Plugins {
-    /// An agent's own bindings, bound. Quick where the same were bound before.
+    /// Bindings that somebody wishes for an agent, bound. They find what is listed alone, while those that an agent has may
+    /// be pinned to what is no longer.
     ///
     /// # Errors
     /// Which binding cannot be bound, and why.
     pub async fn bind(&self, own: &[Binding]) -> Result<Arc<BoundSet>, PluginError> {
+        let catalogue = self.catalogue();
+        let unlisted = own.iter().position(|binding| catalogue.policy(&binding.policy).is_none());
+        if let Some((index, binding)) = unlisted.and_then(|index| Some((index, own.get(index)?))) {
+            return Err(PluginError::UnknownPolicy { index, policy: binding.policy.clone() });
+        }
         self.bind_all(&[], own).await
     }
 
