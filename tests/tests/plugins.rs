@@ -239,7 +239,8 @@ async fn what_a_plugin_may_not_do_or_fails_to_do_is_found_before_it_serves() {
 async fn installing_goes_on_when_nobody_waits_for_it() {
     let (_server, _upstream, alice) = gavel().await;
     let request = alice.request(Method::POST, "/v1/plugins").header("content-type", WASM).body(marker(1003));
-    let sent = tokio::spawn(alice.clone().send(request));
+    let sender = alice.clone();
+    let sent = tokio::spawn(async move { sender.send(request).await });
     // Whether or not it has begun, an installation is whole or not at all.
     tokio::task::yield_now().await;
     sent.abort();
