@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use gavel_tests::{Agent, Script, Turn, User, gavel};
+use gavel_tests::{Agent, GavelServer, Script, Setup, Turn, Upstream, User};
 use serde_json::{Value, json};
 
 use crate::guests::{MARKER, marker};
@@ -60,7 +60,10 @@ async fn chats(user: User, agent: Agent, over: Arc<AtomicBool>) -> Vec<(Turn, Du
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_chat_drops_waits_or_tears_while_its_policy_is_replaced() {
     let (swaps, chatting) = (sized("GAVEL_SWAPS", 40), sized("GAVEL_CHATS", 10));
-    let (server, upstream, alice) = gavel().await;
+    let upstream = Upstream::start().await;
+    // With a cache of machine code of its own, so that each version is compiled.
+    let server = GavelServer::start(Setup::with(&upstream).makes_its_master_key()).await;
+    let alice = server.admin();
     upstream.answers(Script::says((0..DELTAS).map(|delta| format!("{delta} # "))));
     let (first, _) = install(&alice, 1000).await;
     let over = Arc::<AtomicBool>::default();
