@@ -3,6 +3,7 @@
 
 use gavel::config::{Config, FREE, ProviderConfig};
 use gavel::plugins::Source;
+use gavel::plugins::trust::Evidence;
 use gavel::server::Server;
 use gavel_tests::{Agent, Turn, Upstream, User, within};
 use serde_json::{Value, json};
@@ -40,7 +41,7 @@ impl Home {
         let token = server.first_user().unwrap().token.expose().to_owned();
         let alice = User::new(server.addr(), Some(token));
         let hostile = components::build("gavel-policy-hostile");
-        server.plugins().install(hostile.into(), Source::Upload).await.unwrap();
+        server.plugins().install(hostile.into(), Source::Upload, Evidence::None).await.unwrap();
         Self { server, upstream, alice, directory }
     }
 

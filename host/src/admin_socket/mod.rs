@@ -14,6 +14,7 @@ mod client;
 mod judges;
 mod listener;
 mod operator;
+mod plugins;
 
 use std::path::PathBuf;
 
@@ -29,6 +30,7 @@ pub use client::{AskError, ask};
 pub(crate) use judges::Judges;
 pub(crate) use listener::listen;
 pub use operator::Operator;
+pub use plugins::{PluginSummary, PluginsAtHand, PurgedPlugin};
 
 /// The socket's name in the data directory.
 pub const SOCKET_NAME: &str = "admin.sock";
@@ -86,6 +88,36 @@ pub enum Request {
         /// Before this time, likewise.
         until: Option<i64>,
     },
+    /// A plugin out of a file, which whoever carries it out reads: a component is larger than a line may be. Answered by
+    /// [`Answer::Plugin`].
+    InstallPlugin {
+        /// The component's file, by its absolute path.
+        file: PathBuf,
+        /// The file of its signature.
+        signature: Option<PathBuf>,
+    },
+    /// A plugin out of a registry. Answered by [`Answer::Plugin`].
+    PullPlugin {
+        /// Where it is.
+        reference: String,
+    },
+    /// What plugins there are. Answered by [`Answer::Plugins`].
+    ListPlugins {},
+    /// A version less on the list. Answered by [`Answer::Plugin`].
+    RemovePlugin {
+        /// `name`, `name@version` or `name@sha256:…`.
+        plugin: String,
+    },
+    /// The bytes of components that nobody can come by any more are removed. Answered by [`Answer::Purged`].
+    PurgePlugins {
+        /// Whether that is only told.
+        dry_run: bool,
+    },
+    /// What a provider asks for is granted to it. Answered by [`Answer::Plugin`].
+    ApprovePlugin {
+        /// `name`, `name@version` or `name@sha256:…`.
+        plugin: String,
+    },
 }
 
 /// What became of it. It may hold a secret, so it has no `Debug`.
@@ -124,6 +156,21 @@ pub enum Answer {
     Backtested {
         /// What would change.
         report: Box<Report>,
+    },
+    /// The version that was asked for something.
+    Plugin {
+        /// As it stands then.
+        plugin: PluginSummary,
+    },
+    /// All plugins.
+    Plugins {
+        /// They.
+        plugins: Vec<PluginSummary>,
+    },
+    /// Components whose bytes are removed, or would be.
+    Purged {
+        /// They.
+        plugins: Vec<PurgedPlugin>,
     },
     /// It is done.
     Done {},

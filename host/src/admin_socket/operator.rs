@@ -6,7 +6,8 @@ use gavel_log::Hash;
 use gavel_store::User;
 use tokio::sync::mpsc;
 
-use super::{Answer, Judges, Request, UserSummary};
+use super::plugins::answered;
+use super::{Answer, Judges, PluginsAtHand, Request, UserSummary};
 use crate::auth::{Access, Token, UserError};
 use crate::backtest::{BacktestError, Backtests, Bounds, Progress, Question, Report};
 use crate::replay::ReplayError;
@@ -21,13 +22,14 @@ pub struct Operator {
     access: Access,
     rotation: Rotation,
     judges: Judges,
+    plugins: PluginsAtHand,
 }
 
 impl Operator {
     /// An operator of the installation that these parts belong to.
     #[must_use]
-    pub(crate) fn new(access: Access, rotation: Rotation, judges: Judges) -> Self {
-        Self { access, rotation, judges }
+    pub(crate) fn new(access: Access, rotation: Rotation, judges: Judges, plugins: PluginsAtHand) -> Self {
+        Self { access, rotation, judges, plugins }
     }
 
     /// Does what is asked, and says what became of it. `progress` is told how far a long command is, as far as it listens.
@@ -48,6 +50,12 @@ impl Operator {
                 let question = Question { policy, candidate, config, agent, since, until, bounds, viewer };
                 return self.backtested(question, progress).await;
             }
+            Request::InstallPlugin { file, signature } => return answered(self.plugins.install(file, signature).await),
+            Request::PullPlugin { reference } => return answered(self.plugins.pull(&reference).await),
+            Request::ListPlugins {} => return answered(self.plugins.list().await),
+            Request::RemovePlugin { plugin } => return answered(self.plugins.remove(&plugin).await),
+            Request::PurgePlugins { dry_run } => return answered(self.plugins.purge(dry_run).await),
+            Request::ApprovePlugin { plugin } => return answered(self.plugins.approve(&plugin).await),
         };
         done.unwrap_or_else(|error| refusal(&error))
     }

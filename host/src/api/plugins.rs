@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::Json as Answer;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use gavel_log::Hash;
@@ -20,11 +20,15 @@ use super::App;
 use super::body::{Json, bounded, essence};
 use super::problem::{Code, Problem};
 use crate::clock::rfc3339_ms;
+use crate::plugins::trust::{Evidence, MAX_SIGNATURE_BYTES};
 use crate::plugins::{PluginDetail, PluginState, PluginStatus, Source};
 use crate::schema;
 
 /// The media type of a component.
 const WASM: &str = "application/wasm";
+const JSON: &str = "application/json";
+/// The header of a component's signature.
+const SIGNATURE: HeaderName = HeaderName::from_static("x-gavel-signature");
 
 /// A version of a plugin; or a file in the watched directory that gives none, with what is wrong with it.
 #[derive(Serialize, ToSchema)]
@@ -32,7 +36,7 @@ const WASM: &str = "application/wasm";
     "name": "pii", "kind": "policy", "version": "0.1.0",
     "digest": "sha256:6a3d4b0c8f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4", "source": "bundled", "reference": null,
     "state": "serving", "summary": "Finds personal data and redacts it.", "stages": ["input", "output"], "error": null,
-    "installed_at": "2026-01-31T12:00:00.000Z",
+    "installed_at": "2026-01-31T12:00:00.000Z", "signed_by": null,
 })))]
 pub(super) struct PluginView {
     /// Its name; of a file that never was a plugin the file's own, without `.wasm`.
@@ -63,6 +67,9 @@ pub(super) struct PluginView {
     error: Option<String>,
     #[schema(required, value_type = Option<schema::Time>)]
     installed_at: Option<String>,
+    /// The key that signed it, by the first 16 hex digits of the SHA-256 of its `SubjectPublicKeyInfo`.
+    #[schema(required)]
+    signed_by: Option<String>,
 }
 
 impl From<PluginStatus> for PluginView {
@@ -79,6 +86,7 @@ impl From<PluginStatus> for PluginView {
             stages: status.stages,
             error: status.error,
             installed_at: status.installed_at.map(rfc3339_ms),
+            signed_by: status.signed_by,
         }
     }
 }
@@ -135,7 +143,7 @@ impl From<PluginGrant> for GrantView {
     "name": "acme", "kind": "provider", "version": "1.0.0",
     "digest": "sha256:6a3d4b0c8f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4", "source": "upload", "reference": null,
     "state": "pending", "summary": "Speaks with Acme.", "stages": [], "error": null,
-    "installed_at": "2026-01-31T12:00:00.000Z", "config_schema": {"type": "object"},
+    "installed_at": "2026-01-31T12:00:00.000Z", "signed_by": null, "config_schema": {"type": "object"},
     "asks": {"origins": ["https://api.acme.example"], "credentials": []}, "granted": {"origins": [], "credentials": []},
 })))]
 pub(super) struct DetailView {
@@ -201,9 +209,19 @@ pub(super) async fn versions(State(app): State<App>, Path(name): Path<String>) -
     Ok(Answer(VersionList { versions: versions.into_iter().map(PluginView::from).collect() }))
 }
 
+/// A plugin in a registry.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PluginReference, examples(json!({"oci": "registry.example.org/team/code-names:1.0.0"})))]
+pub(super) struct Reference {
+    /// `registry/repository:tag`, or `registry/repository@sha256:…` with the digest of the manifest.
+    #[schema(min_length = 1, max_length = 1024)]
+    oci: String,
+}
+
 /// Install a plugin.
 ///
-/// The body is a WebAssembly component. It is checked, compiled and tried out; then it serves, from the next turn on, every agent
+/// The body is a WebAssembly component, or says where in an OCI registry one is. It is checked, compiled and tried out; then it serves, from the next turn on, every agent
 /// that follows its name. The same bytes again answer 200. A provider that asks for more than is granted is installed and
 /// waits for approval.
 #[utoipa::path(
@@ -211,32 +229,68 @@ pub(super) async fn versions(State(app): State<App>, Path(name): Path<String>) -
     path = "/v1/plugins",
     tag = "Plugins",
     operation_id = "install_plugin",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Asked for again within a day under the same key, it is done once and answered alike.", min_length = 1, max_length = 255)),
-    request_body(content = Vec<u8>, content_type = "application/wasm", description = "A component of at most 64 MiB."),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Asked for again within a day under the same key, it is done once and answered alike.", min_length = 1, max_length = 255),
+        ("x-gavel-signature" = Option<String>, Header, description = "A component's signature as base64: Ed25519, or ECDSA over P-256 and SHA-256 as cosign makes it.", max_length = 4096),
+    ),
+    request_body(
+        content((Vec<u8> = "application/wasm"), (Reference = "application/json")),
+        description = "A component of at most 64 MiB, or where one is.",
+    ),
     responses(
         (status = 200, description = "These bytes were installed before.", body = PluginView),
         (status = 201, description = "The version.", body = PluginView,
             headers(("location" = String, description = "The plugin's path."))),
+        (status = 403, description = "Not with this token. Or nothing is fetched from there: the registry is at a private address, or would be asked in clear."),
         (status = 409, description = "The version is another component already, the name belongs to another kind, or there are too many."),
         (status = 413, description = "The component is too large."),
-        (status = 422, description = "It is no plugin that this server runs; `code` says why. Or the key was used for another request."),
+        (status = 422, description = "It is no plugin that this server runs; `code` says why. Or it is not signed as it has to be, the registry has no such artifact, or the key was used for another request."),
+        (status = 429, description = "The registry has been asked too often."),
+        (status = 502, description = "The registry failed, wants another login, or gave something else than what was asked for."),
+        (status = 504, description = "The request or the registry took longer than it may."),
     ),
 )]
 pub(super) async fn install(State(app): State<App>, request: Request) -> Result<impl IntoResponse, Problem> {
-    let (head, body) = request.into_parts();
-    if !essence(&head.headers).eq_ignore_ascii_case(WASM) {
-        let detail = format!("the body must be a component, as {WASM}");
+    let kind = essence(request.headers());
+    let installed = if kind.eq_ignore_ascii_case(WASM) {
+        let (head, body) = request.into_parts();
+        let evidence = evidence(&head.headers)?;
+        let bytes = component(&head.headers, body).await?;
+        app.plugins.install(bytes.into(), Source::Upload, evidence).await?
+    } else if kind.eq_ignore_ascii_case(JSON) {
+        if request.headers().contains_key(SIGNATURE) {
+            let detail = format!("{SIGNATURE} goes with a component: a registry has its own signatures");
+            return Err(Problem::new(Code::InvalidRequest, detail));
+        }
+        let Json(Reference { oci }): Json<Reference> = Json::from_request(request, &app).await?;
+        app.plugins.pull(&oci).await?
+    } else {
+        let detail = format!("the body must be a component, as {WASM}, or name one, as {JSON}");
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
-    }
-    let bytes = component(&head.headers, body).await?;
-    let installed = app.plugins.install(bytes.into(), Source::Upload).await?;
+    };
     let location: [(HeaderName, String); 1] = [(header::LOCATION, format!("/v1/plugins/{}", installed.status.name))];
     let status = if installed.new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, location, Answer(PluginView::from(installed.status))))
 }
 
+/// The signature that comes with a component.
+fn evidence(headers: &HeaderMap) -> Result<Evidence, Problem> {
+    let mut given = headers.get_all(SIGNATURE).iter();
+    let (Some(signature), None) = (given.next(), given.next()) else {
+        return match headers.contains_key(SIGNATURE) {
+            true => Err(Problem::new(Code::InvalidRequest, format!("{SIGNATURE} is there more than once"))),
+            false => Ok(Evidence::None),
+        };
+    };
+    if signature.len() as u64 > MAX_SIGNATURE_BYTES {
+        let detail = format!("{SIGNATURE} is longer than {MAX_SIGNATURE_BYTES} characters");
+        return Err(Problem::new(Code::InvalidRequest, detail));
+    }
+    Ok(Evidence::Detached(signature.as_bytes().to_vec()))
+}
+
 /// Reads a component, of which no more is kept than may be.
-async fn component(headers: &axum::http::HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
+async fn component(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
     let mut bytes = bounded(headers, body, MAX_COMPONENT_BYTES).await?;
     Ok(std::mem::take(&mut *bytes))
 }
@@ -294,7 +348,7 @@ pub(super) struct Approval {
     "name": "acme", "kind": "provider", "version": "1.0.0",
     "digest": "sha256:6a3d4b0c8f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4", "source": "upload", "reference": null,
     "state": "serving", "summary": "Speaks with Acme.", "stages": [], "error": null,
-    "installed_at": "2026-01-31T12:00:00.000Z",
+    "installed_at": "2026-01-31T12:00:00.000Z", "signed_by": null,
     "granted": {"origins": ["https://api.acme.example"], "credentials": []},
 })))]
 pub(super) struct ApprovedView {

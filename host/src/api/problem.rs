@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::agent::{AgentError, FieldError};
 use crate::auth::{AccessError, Denied, KeyError, NewKeyFault, OidcError};
 use crate::files::FileError;
+use crate::plugins::oci::OciError;
 use crate::plugins::{ApproveError, InstallError, RetireError};
 use crate::turn::{GovernanceResult, Refused};
 
@@ -137,6 +138,24 @@ codes! {
     PluginBound = "plugin_bound", CONFLICT;
     /// The version comes from a file in the watched directory.
     PluginWatched = "plugin_watched", CONFLICT;
+    /// The plugin is not signed, and has to be.
+    PluginUnsigned = "plugin_unsigned", UNPROCESSABLE_ENTITY;
+    /// The plugin's signature is not one of it by a trusted key.
+    PluginSignatureInvalid = "plugin_signature_invalid", UNPROCESSABLE_ENTITY;
+    /// The registry has no such artifact.
+    RegistryNotFound = "registry_not_found", UNPROCESSABLE_ENTITY;
+    /// Nothing is fetched from there.
+    RegistryForbidden = "registry_forbidden", FORBIDDEN;
+    /// The registry does not let this server pull.
+    RegistryUnauthorized = "registry_unauthorized", BAD_GATEWAY;
+    /// The registry has been asked too often.
+    RegistryRateLimited = "registry_rate_limited", TOO_MANY_REQUESTS;
+    /// The registry gave something else than what was asked for.
+    RegistryMismatch = "registry_mismatch", BAD_GATEWAY;
+    /// The registry cannot be reached, failed or broke off.
+    RegistryUnavailable = "registry_unavailable", BAD_GATEWAY;
+    /// The registry takes too long.
+    RegistryTimeout = "registry_timeout", GATEWAY_TIMEOUT;
     /// As many versions are installed as may be.
     TooManyPlugins = "too_many_plugins", CONFLICT;
     /// Every instance that it would need is taken.
@@ -427,6 +446,13 @@ impl From<InstallError> for Problem {
     fn from(error: InstallError) -> Self {
         match error {
             InstallError::Failed(error) => Self::internal(&error),
+            InstallError::Pull(OciError::Reference(detail)) => {
+                Self::invalid(vec![FieldError { pointer: "/oci".to_owned(), detail }])
+            }
+            InstallError::Pull(OciError::RateLimited { retry_after: Some(seconds), .. }) => {
+                Self::new(Code::RegistryRateLimited, error.to_string()).retry_after(seconds)
+            }
+            InstallError::Pull(OciError::Busy) => Self::new(Code::Busy, error.to_string()).retry_after(BUSY_SECONDS),
             refused => Self::new(Code::named(refused.code()), refused.to_string()),
         }
     }

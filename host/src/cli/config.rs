@@ -8,6 +8,7 @@ use clap::Subcommand;
 
 use super::{CliError, NOT_SO};
 use crate::config::{self, Config, ConfigError, Overrides};
+use crate::plugins::trust::Trust;
 use crate::plugins::{UnboundError, check_bindings};
 
 /// Check or show the configuration.
@@ -36,6 +37,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let mut out = std::io::stdout().lock();
     match (config::load(args.config.as_deref(), &Overrides::default()), &args.action) {
         (Ok(config), Action::Check) => {
+            if let Err(error) = Trust::open(&config.plugins.trust) {
+                return not_so(&mut out, args.json, &error);
+            }
             if let Err(error) = bound(&config)? {
                 return not_so(&mut out, args.json, &error);
             }

@@ -10,7 +10,7 @@ use url::{Host, Url};
 use super::{BindingSpec, Config, FilesConfig, OidcConfig, ProviderConfig, tiers};
 
 /// No deadline is longer: what waits longer has failed.
-pub(super) const MAX_WAIT_MS: u64 = 3_600_000;
+const MAX_WAIT_MS: u64 = 3_600_000;
 
 /// One key whose value is out of bounds.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,6 +3,7 @@
 //! Invariant: what [`Archive::read`] gives under a digest has that digest. A file is there whole or not at all, whenever the
 //! power goes, and is never changed.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -13,6 +14,8 @@ use gavel_sandbox::policy::MAX_COMPONENT_BYTES;
 
 /// The archive's directory in the data directory.
 const DIRECTORY: &str = "components";
+/// What a component's file is called behind its digest.
+const SUFFIX: &str = ".wasm";
 /// What a file's name ends with while it is written.
 const PARTIAL: &str = ".partial";
 
@@ -89,8 +92,33 @@ impl Archive {
         if Hash::of(&bytes) == *digest { Ok(Some(bytes)) } else { Err(ArchiveError::Damaged(*digest)) }
     }
 
+    /// The digests of all that is kept.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn digests(&self) -> Result<BTreeSet<Hash>, ArchiveError> {
+        let mut digests = BTreeSet::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let name = entry?.file_name();
+            digests.extend(name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse::<Hash>().ok()));
+        }
+        Ok(digests)
+    }
+
+    /// Removes the bytes with this digest, for good when it returns.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn remove(&self, digest: &Hash) -> Result<(), ArchiveError> {
+        match fs::remove_file(self.path(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        Ok(File::open(&self.directory)?.sync_all()?)
+    }
+
     fn path(&self, digest: &Hash) -> PathBuf {
-        self.directory.join(format!("{digest}.wasm"))
+        self.directory.join(format!("{digest}{SUFFIX}"))
     }
 
     /// What a crash left half-written.

@@ -99,6 +99,9 @@ impl Plugins {
         }
         let (name, pin) = split(named);
         let digest = pin.and_then(|pin| Hash::parse_tagged(pin).ok()).ok_or_else(unknown)?;
+        if catalogue.distrusts(&digest) {
+            return Err(unknown());
+        }
         match self.component(&digest).await {
             Ok(component) if component.manifest.name == name => Ok(component),
             Ok(_) | Err(PluginError::UnknownComponent(_) | PluginError::Policy { .. }) => Err(unknown()),

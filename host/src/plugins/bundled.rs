@@ -93,6 +93,7 @@ fn row(
         installed_at: now_ms(),
         listed: true,
         manifest: serde_json::to_value(about).map_err(|error| PluginError::Engine(error.to_string()))?,
+        signed_by: None,
     })
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::components::Components;
 use super::grants::{Granted, Withheld};
+use super::trust::Trust;
 use crate::config::ProviderConfig;
 
 /// A configured provider: plugin, configuration and grant, and the operator's key.
@@ -54,10 +55,13 @@ pub(super) struct Version {
     pub(super) reference: Option<String>,
     pub(super) installed_at: i64,
     pub(super) about: About,
+    pub(super) signed_by: Option<String>,
+    /// Why the operator's keys say that it may not serve.
+    distrusted: Option<String>,
 }
 
 impl Version {
-    fn read(kept: &PluginVersion) -> Option<Self> {
+    fn read(kept: &PluginVersion, trust: &Trust) -> Option<Self> {
         Some(Self {
             digest: kept.digest,
             name: kept.name.clone(),
@@ -67,6 +71,10 @@ impl Version {
             reference: kept.reference.clone(),
             installed_at: kept.installed_at,
             about: serde_json::from_value(kept.manifest.clone()).ok()?,
+            signed_by: kept.signed_by.clone(),
+            distrusted: (kept.source != PluginSource::Bundled)
+                .then(|| trust.still_accepts(kept.signed_by.as_deref()).err().map(|why| why.to_string()))
+                .flatten(),
         })
     }
 
@@ -97,6 +105,8 @@ pub(super) enum Standing {
 pub(super) struct Catalogue {
     /// Differs between any two catalogues of a server.
     pub(super) generation: u64,
+    /// Versions that are not signed as they have to be, listed or not.
+    distrusted: BTreeSet<Hash>,
     /// By name, each from the oldest to the newest: by semantic version, then by the time of installation.
     plugins: BTreeMap<String, Vec<Arc<Version>>>,
     granted: BTreeMap<String, Granted>,
@@ -110,18 +120,21 @@ pub(super) struct Catalogue {
 
 impl Catalogue {
     /// What the store holds. No provider serves yet.
-    pub(super) fn of(kept: &KeptPlugins) -> Self {
+    pub(super) fn of(kept: &KeptPlugins, trust: &Trust) -> Self {
         let mut catalogue = Self { generation: kept.generation, ..Self::default() };
         for (name, grant) in &kept.grants {
             catalogue.granted.entry(name.clone()).or_default().approved = grant.clone();
         }
         for row in &kept.versions {
-            let Some(version) = Version::read(row) else {
+            let Some(version) = Version::read(row, trust) else {
                 tracing::error!(plugin = row.name, digest = row.digest.tagged(), "a version cannot be read");
                 continue;
             };
             if let (PluginSource::Bundled, Some(asks)) = (version.source, version.asks()) {
                 catalogue.granted.entry(version.name.clone()).or_default().bundled.push(asks.clone());
+            }
+            if version.distrusted.is_some() {
+                catalogue.distrusted.insert(version.digest);
             }
             if row.listed {
                 catalogue.plugins.entry(version.name.clone()).or_default().push(Arc::new(version));
@@ -161,10 +174,16 @@ impl Catalogue {
         self.versions().find(|version| version.digest == *digest)
     }
 
+    /// Whether a version, listed or not, is not signed as it has to be.
+    pub(super) fn distrusts(&self, digest: &Hash) -> bool {
+        self.distrusted.contains(digest)
+    }
+
     /// The policy that a binding names: `pii`, `pii@1.2.0` or `pii@sha256:<hex>`.
     pub(super) fn policy(&self, named: &str) -> Option<&Arc<Version>> {
         let (name, pin) = split(named);
-        let mut newest_first = self.versions_of(name).filter(|version| version.kind == PluginKind::Policy);
+        let able = |version: &&Arc<Version>| version.kind == PluginKind::Policy && version.distrusted.is_none();
+        let mut newest_first = self.versions_of(name).filter(able);
         match pin {
             None => newest_first.next(),
             Some(pin) => newest_first.find(|version| is_pinned(version, pin)),
@@ -173,7 +192,8 @@ impl Catalogue {
 
     /// The digests of the policies that bindings without a pin follow.
     pub(super) fn followed_policies(&self) -> impl Iterator<Item = Hash> {
-        let newest = self.plugins.values().filter_map(|versions| versions.last());
+        let newest =
+            self.plugins.values().filter_map(|versions| versions.iter().rfind(|version| version.distrusted.is_none()));
         newest.filter(|version| version.kind == PluginKind::Policy).map(|version| version.digest)
     }
 
@@ -182,7 +202,10 @@ impl Catalogue {
     }
 
     pub(super) fn standing(&self, version: &Version) -> Standing {
-        self.standings.get(&version.digest).cloned().unwrap_or_default()
+        match &version.distrusted {
+            Some(why) => Standing::Refused(why.clone()),
+            None => self.standings.get(&version.digest).cloned().unwrap_or_default(),
+        }
     }
 
     /// Binds each configured provider to the newest version of its plugin that is granted what it asks for and takes the
@@ -200,6 +223,9 @@ impl Catalogue {
             let granted = self.granted(&config.plugin);
             let mut fault = None;
             for version in self.versions_of(&config.plugin).cloned().collect::<Vec<_>>() {
+                if version.distrusted.is_some() {
+                    continue;
+                }
                 let Some(Ok(grant)) = version.asks().map(|asks| granted.of(asks, config)) else { continue };
                 let same = old.providers.get(name).filter(|provider| {
                     provider.binding.component().digest() == version.digest && *provider.binding.grant() == grant
@@ -305,6 +331,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::config::TrustConfig;
 
     fn row(version: &str, at: i64) -> PluginVersion {
         PluginVersion {
@@ -317,11 +344,14 @@ mod tests {
             installed_at: at,
             listed: true,
             manifest: json!({"summary": "", "stages": ["input"]}),
+            signed_by: None,
         }
     }
 
     fn found(rows: &[PluginVersion], named: &str) -> Option<(String, i64)> {
-        let catalogue = Catalogue::of(&KeptPlugins { versions: rows.to_vec(), ..KeptPlugins::default() });
+        let kept = KeptPlugins { versions: rows.to_vec(), ..KeptPlugins::default() };
+        let trust = Trust::open(&TrustConfig::default()).unwrap();
+        let catalogue = Catalogue::of(&kept, &trust);
         catalogue.policy(named).map(|version| (version.version.to_string(), version.installed_at))
     }
 

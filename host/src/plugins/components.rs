@@ -1,5 +1,6 @@
 //! Policies by their digest: those in use and the last ones that were asked for in memory, every other one in the archive.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
@@ -37,6 +38,18 @@ impl Components {
     pub(super) async fn bytes(&self, digest: Hash) -> Result<Vec<u8>, PluginError> {
         let archive = self.archive.clone();
         blocking(move || archive.read(&digest)).await?.ok_or(PluginError::UnknownComponent(digest))
+    }
+
+    /// The digests of all that is in the archive.
+    pub(super) fn archived(&self) -> Result<BTreeSet<Hash>, ArchiveError> {
+        self.archive.digests()
+    }
+
+    /// Removes the bytes with this digest from the archive, and forgets the policy.
+    pub(super) async fn remove(&self, digest: Hash) -> Result<(), ArchiveError> {
+        lock(&self.loaded).pop(&digest);
+        let archive = self.archive.clone();
+        blocking(move || archive.remove(&digest)).await
     }
 
     /// Takes in a policy that was loaded elsewhere.

@@ -12,24 +12,40 @@ use gavel_sandbox::policy::MAX_COMPONENT_BYTES;
 use gavel_store::PluginChange;
 
 use super::install::{InstallError, Source};
+use super::trust::{Evidence, MAX_SIGNATURE_BYTES};
 use super::{PluginError, Plugins, lock};
 
 /// The directory's name in the data directory.
 const DIRECTORY: &str = "plugins";
 /// What a plugin's file ends with.
 const SUFFIX: &str = ".wasm";
+/// What the file of its signature has behind that.
+const SIGNATURE_SUFFIX: &str = ".sig";
 /// Most files that are taken, in the order of their names.
 const MAX_FILES: usize = 256;
 
-/// What a file looks like from outside. A file that was written to or replaced looks otherwise.
+/// What a plugin's file looks like from outside, and that of its signature, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Look {
+    component: FileLook,
+    signature: Option<FileLook>,
+}
+
+/// A file that was written to or replaced looks otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileLook {
     bytes: u64,
     inode: u64,
     modified: (i64, i64),
 }
 
-impl Look {
+/// A plugin as its files give it.
+struct Given {
+    component: Vec<u8>,
+    evidence: Evidence,
+}
+
+impl FileLook {
     fn of(file: &Metadata) -> Self {
         Self { bytes: file.len(), inode: file.ino(), modified: (file.mtime(), file.mtime_nsec()) }
     }
@@ -77,7 +93,9 @@ impl Directory {
             if let Ok(file) = fs::metadata(entry.path())
                 && file.is_file()
             {
-                files.insert(name, Look::of(&file));
+                let signature = fs::metadata(self.signature_path(&name)).ok().filter(Metadata::is_file);
+                let signature = signature.as_ref().map(FileLook::of);
+                files.insert(name, Look { component: FileLook::of(&file), signature });
             }
         }
         Ok(files)
@@ -97,15 +115,31 @@ impl Directory {
         lock(&self.taken).values().filter_map(|taken| taken.outcome.as_ref().err().cloned()).collect()
     }
 
-    /// Reads a file that rests: none where it changed meanwhile.
-    fn read(&self, file: &str, look: Look) -> io::Result<Option<Vec<u8>>> {
-        let path = self.path.join(file);
-        let opened = fs::File::open(&path)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(look.bytes).unwrap_or(0).min(MAX_COMPONENT_BYTES));
-        (&opened).take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        let rests = Look::of(&opened.metadata()?) == look && Look::of(&fs::metadata(&path)?) == look;
-        Ok(rests.then_some(bytes))
+    /// Reads the files of a plugin that rest: none where one changed meanwhile.
+    fn read(&self, file: &str, look: Look) -> io::Result<Option<Given>> {
+        let evidence = match look.signature {
+            Some(look) => match read(&self.signature_path(file), look, MAX_SIGNATURE_BYTES)? {
+                Some(signature) => Evidence::Detached(signature),
+                None => return Ok(None),
+            },
+            None => Evidence::None,
+        };
+        let component = read(&self.path.join(file), look.component, MAX_COMPONENT_BYTES as u64)?;
+        Ok(component.map(|component| Given { component, evidence }))
     }
+
+    fn signature_path(&self, file: &str) -> PathBuf {
+        self.path.join(format!("{file}{SIGNATURE_SUFFIX}"))
+    }
+}
+
+/// Reads a file that rests, one byte more than it may have at most: none where it changed meanwhile.
+fn read(path: &Path, look: FileLook, max: u64) -> io::Result<Option<Vec<u8>>> {
+    let opened = fs::File::open(path)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(look.bytes.min(max)).unwrap_or(0));
+    (&opened).take(max + 1).read_to_end(&mut bytes)?;
+    let rests = FileLook::of(&opened.metadata()?) == look && FileLook::of(&fs::metadata(path)?) == look;
+    Ok(rests.then_some(bytes))
 }
 
 /// The name, if it is that of a plugin's file. A hidden one is somebody's draft.
@@ -113,14 +147,20 @@ pub(super) fn plugin_file(name: &str) -> Option<&str> {
     (name.ends_with(SUFFIX) && !name.starts_with('.')).then_some(name)
 }
 
+/// The name of the plugin's file that this one is, or is the signature of.
+pub(super) fn plugin_of(name: &str) -> Option<&str> {
+    plugin_file(name.strip_suffix(SIGNATURE_SUFFIX).unwrap_or(name))
+}
+
 impl Plugins {
     /// Takes a file as it looks now. False where it changed while it was read: it does not rest yet.
     pub(super) async fn take_file(self: &Arc<Self>, file: &str, look: Look) -> bool {
         let outcome = match self.read_file(file, look).await {
             Ok(None) => return false,
-            Ok(Some(bytes)) => {
-                let digest = Hash::of(&bytes);
-                let installed = self.install(bytes.into(), Source::Directory(file.to_owned())).await;
+            Ok(Some(Given { component, evidence })) => {
+                let digest = Hash::of(&component);
+                let source = Source::Directory(file.to_owned());
+                let installed = self.install(component.into(), source, evidence).await;
                 installed.map(|installed| installed.digest).map_err(|error| (Some(digest), error.to_string()))
             }
             Err(error) => Err((None, error)),
@@ -133,12 +173,12 @@ impl Plugins {
         true
     }
 
-    async fn read_file(self: &Arc<Self>, file: &str, look: Look) -> Result<Option<Vec<u8>>, String> {
+    async fn read_file(self: &Arc<Self>, file: &str, look: Look) -> Result<Option<Given>, String> {
         if self.directory.known(file).is_none() && lock(&self.directory.taken).len() >= MAX_FILES {
             return Err(format!("the directory has more than {MAX_FILES} plugins"));
         }
-        if look.bytes > MAX_COMPONENT_BYTES as u64 {
-            return Err(InstallError::TooLarge(look.bytes).to_string());
+        if look.component.bytes > MAX_COMPONENT_BYTES as u64 {
+            return Err(InstallError::TooLarge(look.component.bytes).to_string());
         }
         let (plugins, name) = (Arc::clone(self), file.to_owned());
         let read = tokio::task::spawn_blocking(move || plugins.directory.read(&name, look)).await;
@@ -192,8 +232,15 @@ mod tests {
         let path = directory.path().join("a.wasm");
         fs::write(&path, b"one").unwrap();
         let look = directory.files().unwrap()["a.wasm"];
-        assert_eq!(directory.read("a.wasm", look).unwrap().unwrap(), b"one");
+        assert_eq!(directory.read("a.wasm", look).unwrap().unwrap().component, b"one");
+        fs::write(directory.path().join("a.wasm.sig"), b"signature").unwrap();
+        let signed = directory.files().unwrap()["a.wasm"];
+        assert_ne!(signed, look);
+        let given = directory.read("a.wasm", signed).unwrap().unwrap();
+        assert!(matches!(given.evidence, Evidence::Detached(signature) if signature == b"signature"));
         fs::write(&path, b"longer").unwrap();
-        assert_eq!(directory.read("a.wasm", look).unwrap(), None);
+        assert!(directory.read("a.wasm", look).unwrap().is_none());
+        fs::remove_file(directory.path().join("a.wasm.sig")).unwrap();
+        assert!(directory.read("a.wasm", signed).is_err());
     }
 }

@@ -6,6 +6,7 @@ use gavel_sandbox::{ConfigFault, policy, provider};
 use gavel_store::StoreError;
 
 use super::archive::ArchiveError;
+use super::trust::TrustError;
 
 /// Why plugins could not be loaded or bound.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +82,9 @@ pub enum PluginError {
     /// The archive failed.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// A trusted key cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The store failed.
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),

@@ -9,6 +9,8 @@ use gavel_sandbox::{Interfaces, NotAPlugin, World};
 use gavel_store::{PluginChange, PluginKind, PluginSource, PluginVersion};
 
 use super::catalogue::{About, Catalogue};
+use super::oci::{OciError, Pulled};
+use super::trust::{Evidence, SignatureError};
 use super::{PluginError, PluginStatus, Plugins};
 use crate::clock::now_ms;
 
@@ -90,6 +92,12 @@ pub enum InstallError {
         /// What has it.
         kind: PluginKind,
     },
+    /// It could not be pulled.
+    #[error(transparent)]
+    Pull(#[from] OciError),
+    /// It is not signed as it has to be.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// There is no room for another version.
     #[error("{MAX_LISTED} versions are installed, which is as many as may be: delete some first")]
     TooMany,
@@ -123,13 +131,18 @@ impl InstallError {
             Self::NotAPlugin(_) | Self::Policy(_) | Self::Provider(_) => "invalid_plugin",
             Self::VersionTaken { .. } => "plugin_version_taken",
             Self::NameTaken { .. } => "plugin_name_taken",
+            Self::Pull(error) => error.code(),
+            Self::Signature(SignatureError::Unsigned) => "plugin_unsigned",
+            Self::Signature(_) => "plugin_signature_invalid",
             Self::TooMany => "too_many_plugins",
             Self::Failed(_) => "internal",
         }
     }
 }
 
-fn kind_name(kind: PluginKind) -> &'static str {
+/// A kind's name, as the API has it.
+#[must_use]
+pub fn kind_name(kind: PluginKind) -> &'static str {
     match kind {
         PluginKind::Policy => "policy",
         PluginKind::Provider => "provider",
@@ -152,31 +165,64 @@ impl Plugins {
     ///
     /// # Errors
     /// What is wrong with it; what served before then goes on serving.
-    pub async fn install(self: &Arc<Self>, bytes: Arc<[u8]>, source: Source) -> Result<Installed, InstallError> {
+    pub async fn install(
+        self: &Arc<Self>,
+        bytes: Arc<[u8]>,
+        source: Source,
+        evidence: Evidence,
+    ) -> Result<Installed, InstallError> {
         let plugins = Arc::clone(self);
         let from = source.kind();
-        let installing = self.tasks.spawn(async move { plugins.install_alone(bytes, source).await });
+        let installing = self.tasks.spawn(async move { plugins.install_alone(bytes, source, evidence).await });
         let broken_off = |error: tokio::task::JoinError| PluginError::Engine(error.to_string()).into();
         let outcome = installing.await.unwrap_or_else(|error| Err(broken_off(error)));
+        self.count_install(from, &outcome);
+        outcome
+    }
+
+    /// Installs what a registry has under a reference.
+    ///
+    /// # Errors
+    /// Why it could not be pulled, or what is wrong with it.
+    pub async fn pull(self: &Arc<Self>, reference: &str) -> Result<Installed, InstallError> {
+        match self.registries.pull(reference, self.trust.verifies()).await {
+            Ok(Pulled { bytes, manifest, source, signatures }) => {
+                let evidence = Evidence::Registry { manifest, signatures };
+                self.install(bytes.into(), Source::Oci(source), evidence).await
+            }
+            Err(error) => {
+                let outcome = Err(error.into());
+                self.count_install(PluginSource::Oci, &outcome);
+                outcome
+            }
+        }
+    }
+
+    fn count_install(&self, from: PluginSource, outcome: &Result<Installed, InstallError>) {
         let word = match &outcome {
             Ok(Installed { new: true, .. }) => "installed",
             Ok(_) => "unchanged",
             Err(error) => error.code(),
         };
         self.metrics.plugin_install(source_name(from), word);
-        outcome
     }
 
     /// One at a time: so their compilers do not take every core from the chats.
-    async fn install_alone(&self, bytes: Arc<[u8]>, source: Source) -> Result<Installed, InstallError> {
+    async fn install_alone(
+        self: Arc<Self>,
+        bytes: Arc<[u8]>,
+        source: Source,
+        evidence: Evidence,
+    ) -> Result<Installed, InstallError> {
         if bytes.len() > MAX_COMPONENT_BYTES {
             return Err(InstallError::TooLarge(bytes.len() as u64));
         }
+        let signed_by = self.signer(&bytes, evidence).await?;
         let _changing = self.changes.lock().await;
         let digest = Hash::of(&bytes);
         let catalogue = self.catalogue();
         if catalogue.version(&digest).is_some() {
-            return self.install_again(&catalogue, digest, &source).await;
+            return self.install_again(&catalogue, digest, &source, signed_by).await;
         }
         let candidate = self.examine(&bytes).await?;
         clashes(&catalogue, &candidate, &source)?;
@@ -196,6 +242,7 @@ impl Plugins {
             installed_at: now_ms(),
             listed: true,
             manifest: serde_json::to_value(&about).map_err(|error| PluginError::Engine(error.to_string()))?,
+            signed_by,
         };
         let change = PluginChange { list: vec![row], unlist: replaced(&catalogue, digest, &source) };
         self.change(change).await?;
@@ -208,19 +255,30 @@ impl Plugins {
         catalogue: &Catalogue,
         digest: Hash,
         source: &Source,
+        signed_by: Option<String>,
     ) -> Result<Installed, InstallError> {
         let mut change = PluginChange { list: Vec::new(), unlist: replaced(catalogue, digest, source) };
-        let from_a_file = catalogue.version(&digest).is_some_and(|known| known.source == PluginSource::Directory);
-        if from_a_file && !matches!(source, Source::Directory(_)) {
-            let rows = self.store.plugins().map_err(PluginError::from)?.versions;
-            let row = rows.into_iter().find(|row| row.digest == digest);
-            let adopted = |row| PluginVersion { source: source.kind(), reference: source.reference(), ..row };
-            change.list.extend(row.map(adopted));
+        let rows = self.store.plugins().map_err(PluginError::from)?.versions;
+        if let Some(known) = rows.into_iter().find(|row| row.digest == digest) {
+            let mut row = known.clone();
+            if row.source == PluginSource::Directory && !matches!(source, Source::Directory(_)) {
+                (row.source, row.reference) = (source.kind(), source.reference());
+            }
+            // A signature that was good stays good: whoever has none now takes nothing away.
+            row.signed_by = signed_by.or(row.signed_by);
+            change.list.extend((row != known).then_some(row));
         }
         if !(change.list.is_empty() && change.unlist.is_empty()) {
             self.change(change).await?;
         }
         self.installed(digest, false)
+    }
+
+    /// Who signed it, if it is signed as it has to be. Hashing it all takes a while, on a thread that may.
+    async fn signer(self: &Arc<Self>, bytes: &Arc<[u8]>, evidence: Evidence) -> Result<Option<String>, InstallError> {
+        let (plugins, bytes) = (Arc::clone(self), Arc::clone(bytes));
+        let checked = tokio::task::spawn_blocking(move || plugins.trust.check(&bytes, &evidence)).await;
+        Ok(checked.map_err(|error| PluginError::Engine(error.to_string()))??)
     }
 
     fn installed(&self, digest: Hash, new: bool) -> Result<Installed, InstallError> {

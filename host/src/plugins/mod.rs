@@ -18,6 +18,7 @@ mod grants;
 mod install;
 mod kept;
 pub mod oci;
+mod purge;
 mod retire;
 mod status;
 pub mod trust;
@@ -45,10 +46,13 @@ use components::Components;
 use directory::Directory;
 pub use dry_run::{DryRun, DryRunError};
 pub use error::PluginError;
-pub use install::{InstallError, Installed, Source, source_name};
+pub use install::{InstallError, Installed, Source, kind_name, source_name};
 use kept::Kept;
+use oci::Registries;
+pub use purge::{Purged, Records};
 pub use retire::RetireError;
 pub use status::{PluginDetail, PluginState, PluginStatus};
+use trust::Trust;
 
 use crate::config::{Config, ProviderConfig};
 use crate::tasks::Tasks;
@@ -80,6 +84,8 @@ pub struct Plugins {
     catalogue: RwLock<Arc<Catalogue>>,
     components: Components,
     directory: Directory,
+    registries: Registries,
+    trust: Trust,
     /// Held by whoever changes what is installed or granted, from reading the catalogue to the new one.
     changes: tokio::sync::Mutex<()>,
     bound: Kept<(Hash, Hash), Arc<BoundPolicy>>,
@@ -112,6 +118,8 @@ impl Plugins {
         let plugins = Arc::new(Self {
             components: Components::new(Archive::open(&config.data_dir)?, Arc::clone(&policies)),
             directory: Directory::open(&config.data_dir).map_err(PluginError::Directory)?,
+            registries: Registries::open(&config.plugins.oci).map_err(|error| engine(&error))?,
+            trust: Trust::open(&config.plugins.trust)?,
             policies,
             providers,
             uploads: Semaphore::new(UPLOADS),
@@ -202,7 +210,7 @@ impl Plugins {
     /// Makes visible what the store holds, by one swap. The caller holds [`Self::changes`].
     async fn refresh(&self) -> Result<(), PluginError> {
         let old = self.catalogue();
-        let mut new = Catalogue::of(&self.store.plugins()?);
+        let mut new = Catalogue::of(&self.store.plugins()?, &self.trust);
         new.serve(&self.configured, &self.providers, &self.components, &old).await;
         for (name, detail) in &new.unbound {
             tracing::warn!(provider = name, detail, "a configured provider cannot serve");

@@ -62,6 +62,8 @@ pub struct PluginStatus {
     pub error: Option<String>,
     /// When it was installed, in milliseconds since the Unix epoch.
     pub installed_at: Option<i64>,
+    /// The short name of the key that signed it.
+    pub signed_by: Option<String>,
 }
 
 /// A plugin with what a list leaves out.
@@ -173,6 +175,7 @@ fn status(catalogue: &Catalogue, version: &Version) -> PluginStatus {
         stages: version.about.stages.clone(),
         error,
         installed_at: Some(version.installed_at),
+        signed_by: version.signed_by.clone(),
     }
 }
 
@@ -191,6 +194,7 @@ fn refused_file(catalogue: &Catalogue, refused: RefusedFile) -> PluginStatus {
         stages: Vec::new(),
         error: Some(refused.error),
         installed_at: None,
+        signed_by: None,
         reference: Some(refused.file),
     }
 }

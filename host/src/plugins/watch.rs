@@ -13,7 +13,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use super::Plugins;
-use super::directory::{Look, plugin_file};
+use super::directory::{Look, plugin_of};
 
 /// How long a file that changed without a word has to stay as it is, and one that is gone to stay away.
 const REST: Duration = Duration::from_millis(150);
@@ -140,7 +140,7 @@ fn watcher(hints: mpsc::Sender<Hint>, path: &std::path::Path) -> notify::Result<
         let Ok(event) = event else { return };
         let whole = is_whole(event.kind);
         for path in event.paths {
-            if let Some(file) = path.file_name().and_then(|name| name.to_str()).and_then(plugin_file) {
+            if let Some(file) = path.file_name().and_then(|name| name.to_str()).and_then(plugin_of) {
                 let _ = hints.try_send(Hint { file: file.to_owned(), whole });
             }
         }

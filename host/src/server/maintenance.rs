@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gavel_store::{FILE_NAME, Store};
 
 use super::{StartError, log_identity, open_store};
-use crate::admin_socket::{Judges, Operator};
+use crate::admin_socket::{Judges, Operator, PluginsAtHand};
 use crate::auth::Access;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -31,10 +31,11 @@ impl Maintenance {
         let data = DataDir::open(&config.data_dir)?;
         let signer = log_identity::signing_key(&data, config.log.origin.as_deref())?;
         let store = open_store(config, &data, signer, None).await?;
-        let config = Arc::new(config.clone());
+        let (config, tasks) = (Arc::new(config.clone()), Tasks::default());
         let rotation = Rotation::of_installation(store.clone(), config.clone());
-        let judges = Judges::Closed { config, store: store.clone() };
-        let operator = Operator::new(Access::new(store.clone(), Tasks::default()), rotation, judges);
+        let judges = Judges::Closed { config: config.clone(), store: store.clone() };
+        let plugins = PluginsAtHand::of_installation(config, store.clone(), tasks.clone());
+        let operator = Operator::new(Access::new(store.clone(), tasks), rotation, judges, plugins);
         Ok(Self { store, operator })
     }
 

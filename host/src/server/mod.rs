@@ -14,7 +14,7 @@ use gavel_log::SigningKey;
 use gavel_store::{Binding, CommitObserver, Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
 
-use crate::admin_socket::{self, Judges, Operator, SOCKET_NAME};
+use crate::admin_socket::{self, Judges, Operator, PluginsAtHand, SOCKET_NAME};
 use crate::agent::{AgentParts, Agents, Conversations, OpenTurns};
 use crate::api::{self, App};
 use crate::auth::{Access, BootstrapError, FetchError, FirstUser, Issuer, ensure_first_user};
@@ -192,7 +192,7 @@ impl Server {
         let rotation = Rotation::of_server(app.store.clone(), app.vault.clone());
         let replays = Replays::new(store.clone(), app.vault.clone(), plugins.clone());
         let judges = Judges::Running { replays, backtests: app.backtests.clone() };
-        let operator = Operator::new(app.access.clone(), rotation, judges);
+        let operator = Operator::new(app.access.clone(), rotation, judges, PluginsAtHand::of_server(plugins.clone()));
         app.agents.erase_in_background();
         if app.config.plugins.watch {
             plugins.watch();

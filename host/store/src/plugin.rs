@@ -55,6 +55,9 @@ pub struct PluginVersion {
     pub listed: bool,
     /// What is shown and asked of its manifest.
     pub manifest: Value,
+    /// The short name of the key that signed it; none where nobody did.
+    #[serde(default)]
+    pub signed_by: Option<String>,
 }
 
 /// A change of what is installed, made as one.

@@ -71,3 +71,23 @@ pub enum OciError {
     #[error("other plugins are being pulled")]
     Busy,
 }
+
+impl OciError {
+    /// The stable code of `docs/api.md`'s table.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Reference(_) => "invalid_request",
+            Self::Private(_) | Self::Insecure(_) => "registry_forbidden",
+            Self::Unauthorized { .. } => "registry_unauthorized",
+            Self::NotFound(_) => "registry_not_found",
+            Self::RateLimited { .. } => "registry_rate_limited",
+            Self::Timeout { .. } => "registry_timeout",
+            Self::Unavailable { .. } => "registry_unavailable",
+            Self::Mismatch { .. } => "registry_mismatch",
+            Self::NoPlugin(_) => "invalid_plugin",
+            Self::TooLarge(_) => "payload_too_large",
+            Self::Busy => "busy",
+        }
+    }
+}

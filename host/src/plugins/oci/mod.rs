@@ -80,9 +80,15 @@ impl Registries {
     /// # Errors
     /// When there can be no client.
     pub fn open(config: &OciConfig) -> Result<Self, reqwest::Error> {
-        let logins = config.auth.iter().filter_map(|(registry, login)| Some((registry.clone(), Login::find(login)?)));
+        let mut logins = BTreeMap::new();
+        for (registry, login) in &config.auth {
+            match Login::find(login) {
+                Some(found) => drop(logins.insert(registry.clone(), found)),
+                None => tracing::warn!(registry, variable = login.password_env, "a registry's password is not set"),
+            }
+        }
         Ok(Self {
-            logins: logins.collect(),
+            logins,
             config: config.clone(),
             public: client(false)?,
             private_allowed: client(true)?,
@@ -116,8 +122,7 @@ impl Registries {
             session.manifest(&named, wanted).await?.ok_or_else(|| OciError::NotFound(reference.to_string()))?;
         let component = session.blob(artifact::component(&bytes)?).await?;
         let signatures = if signatures { session.signatures(manifest).await? } else { Vec::new() };
-        let source = reference.clone_with_digest(manifest.tagged()).to_string();
-        Ok(Pulled { bytes: component, manifest, source, signatures })
+        Ok(Pulled { bytes: component, manifest, source: exactly(reference, manifest), signatures })
     }
 }
 
@@ -193,6 +198,12 @@ fn parsed(text: &str) -> Result<Reference, OciError> {
     Err(OciError::Reference(format!(
         "{text:?} names no registry: expected registry/repository:tag or registry/repository@sha256:…"
     )))
+}
+
+/// A reference with the manifest's digest, behind the tag where it has one.
+fn exactly(reference: &Reference, manifest: Hash) -> String {
+    let tag = reference.tag().map_or_else(String::new, |tag| format!(":{tag}"));
+    format!("{}/{}{tag}@{}", reference.registry(), reference.repository(), manifest.tagged())
 }
 
 fn sha256(digest: &str) -> Result<Hash, OciError> {

@@ -94,7 +94,8 @@ impl<'a> Session<'a> {
         match url.scheme() {
             "https" => {}
             "http" if insecure => {}
-            _ => return Err(OciError::Insecure(host)),
+            "http" => return Err(OciError::Insecure(host)),
+            other => return Err(self.unavailable(format!("it leads to a URL of the scheme {other}"))),
         }
         let allow_private = insecure || config.private.contains(&host);
         if !(Reach { allow_private }).admits(url) {
@@ -112,8 +113,7 @@ impl<'a> Session<'a> {
                 format!("Bearer {}", token.expose_secret())
             }
             (Some(Challenge::Basic), Some(login)) => login.basic(),
-            (Some(Challenge::Basic), None) => return Err(self.unauthorized()),
-            (None, _) => return Err(self.unavailable("it asks for a login of a kind that is not known".to_owned())),
+            (Some(Challenge::Basic), None) | (None, _) => return Err(self.unauthorized()),
         };
         let credential = SecretString::from(credential);
         let mut authorization = HeaderValue::try_from(credential.expose_secret())

@@ -10,6 +10,7 @@ use crate::{MAX_PLUGIN_VERSIONS, PluginChange, PluginGrant, PluginKind, PluginSo
 
 fn version(number: u64) -> PluginVersion {
     PluginVersion {
+        signed_by: None,
         digest: Hash::of(&number.to_be_bytes()),
         name: "tone".into(),
         version: format!("1.0.{number}"),
