@@ -62,14 +62,36 @@ async fn a_version_that_this_host_does_not_know_is_refused_with_those_that_it_kn
 
 /// The same component, as if its interfaces were of another version.
 fn with_version(version: &[u8; 6]) -> Vec<u8> {
+    let package = b"gavel:plugin/";
     let mut bytes = V0_1_0.to_vec();
-    let ours = b"gavel:plugin/";
-    let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(ours)).collect();
+    let places: Vec<usize> =
+        bytes.windows(package.len()).enumerate().filter(|(_, b)| b == package).map(|(at, _)| at).collect();
     for place in places {
-        let rest = bytes.get_mut(place..place + 40).expect("a name is not at the end");
-        if let Some(at) = rest.windows(6).position(|name| name == b"@0.1.0") {
-            rest[at..at + 6].copy_from_slice(version);
+        let name = bytes.get_mut(place..place + 40).expect("a name is not at the end");
+        let at = name.windows(version.len()).position(|part| part == b"@0.1.0");
+        if let Some(part) = at.and_then(|at| name.get_mut(at..at + version.len())) {
+            part.copy_from_slice(version);
         }
     }
     bytes
+}
+
+/// What of an interface is more than comments and layout.
+fn meant(wit: &str) -> String {
+    let code = wit.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
+    code.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_released_interface_is_not_changed() {
+    for (now, released) in [
+        (include_str!("../../../../wit/types.wit"), include_str!("../released/0.1.0/wit/types.wit")),
+        (include_str!("../../../../wit/policy.wit"), include_str!("../released/0.1.0/wit/policy.wit")),
+        (include_str!("../../../../wit/provider.wit"), include_str!("../released/0.1.0/wit/provider.wit")),
+    ] {
+        // A newer version's files are another package, and may differ.
+        if now.starts_with("package gavel:plugin@0.1.0;") {
+            assert_eq!(meant(now), meant(released), "change the package's version: 0.1.0 is released");
+        }
+    }
 }

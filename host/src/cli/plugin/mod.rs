@@ -21,6 +21,7 @@ use super::CliError;
 
 /// Make, check, try, install and remove plugins.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: gavel plugin new code-names --lang rust")]
 pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
