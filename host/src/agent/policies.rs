@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use gavel_log::judged::Stage;
 use gavel_log::record::{Enforcement, MAX_POLICIES, OnError};
-use gavel_store::{Agent, AgentChange, AgentId, Binding};
+use gavel_store::{Agent, AgentChange, Binding};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -141,6 +141,14 @@ impl OwnPolicies {
         own
     }
 
+    /// Those that name a policy or version that is not among these.
+    fn beyond(&self, known: &[Binding]) -> Self {
+        let new = self.bindings.iter().zip(&self.places);
+        let new = new.filter(|(binding, _)| !known.iter().any(|known| known.policy == binding.policy));
+        let (bindings, places) = new.map(|(binding, place)| (binding.clone(), *place)).unzip();
+        Self { bindings, places, ..Self::default() }
+    }
+
     /// Refuses a list that touches what is the operator's.
     pub(super) fn allowed(&self) -> Result<(), AgentError> {
         if self.touched.is_empty() { Ok(()) } else { Err(AgentError::MandatoryPolicy(self.touched.clone())) }
@@ -194,16 +202,19 @@ impl Agents {
     ///
     /// # Errors
     /// When the list is not acceptable, touches a mandatory binding or cannot be bound, or the store fails.
-    pub async fn bind(&self, id: &AgentId, wanted: Vec<AgentPolicy>) -> Result<Agent, AgentError> {
+    pub async fn bind(&self, agent: &Agent, wanted: Vec<AgentPolicy>) -> Result<Agent, AgentError> {
         let own = OwnPolicies::of(wanted, &self.config.governance.mandatory_policies);
         if !own.faults.is_empty() {
             return Err(AgentError::Invalid(own.faults));
         }
         own.allowed()?;
-        self.plugins.bind(&own.bindings).await.map_err(|error| own.unbound(error))?;
+        // Whoever is pinned to what is on no list any more may keep it, and nobody else is given it.
+        let new = own.beyond(&agent.policies);
+        self.plugins.bind(&new.bindings).await.map_err(|error| new.unbound(error))?;
+        self.plugins.bind_all(&[], &own.bindings).await.map_err(|error| own.unbound(error))?;
         let change = AgentChange { policies: Some(own.bindings), ..AgentChange::default() };
-        let agent = self.store.change_agent(id, change, now_ms()).await?;
-        tracing::info!(agent = %id, policies = agent.policies.len(), "policies bound");
+        let agent = self.store.change_agent(&agent.id, change, now_ms()).await?;
+        tracing::info!(agent = %agent.id, policies = agent.policies.len(), "policies bound");
         Ok(agent)
     }
 }
@@ -261,6 +272,15 @@ mod tests {
             assert_eq!(pointers(&with(name, value).touched), ["/policies/1"], "{name}");
         }
         assert_eq!(pointers(&with("policy", "topics".into()).touched), ["/policies/1/mandatory"]);
+    }
+
+    #[test]
+    fn what_an_agent_has_already_is_not_new() {
+        let list = ["secrets", "pii@1.0.0", "topics"].map(|name| BindingSpec::of(name).into());
+        let known = ["pii@1.0.0", "topics@2.0.0"].map(|name| Binding::from(BindingSpec::of(name)));
+        let new = OwnPolicies::of(list.into(), &[]).beyond(&known);
+        let found: Vec<_> = new.bindings.iter().map(|binding| binding.policy.as_str()).zip(new.places).collect();
+        assert_eq!(found, [("secrets", 0), ("topics", 2)]);
     }
 
     #[test]

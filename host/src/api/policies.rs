@@ -80,6 +80,6 @@ pub(super) async fn replace(
     TheAgent(agent): TheAgent,
     Json(new): Json<NewPolicies>,
 ) -> Result<Answer<PolicyList>, Problem> {
-    let agent = app.agents.bind(&agent.id, new.policies).await?;
+    let agent = app.agents.bind(&agent, new.policies).await?;
     Ok(Answer(PolicyList { policies: app.agents.policies(&agent, caller.owns(&agent)).await }))
 }
