@@ -59,9 +59,10 @@ fn text() -> impl Strategy<Value = String> {
 fn snapshot_stream_and_definition_agree_on_random_texts() {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     for package in ["gavel-policy-pii", "gavel-policy-secrets"] {
+        let loaded = tokio.block_on(runtime().load(components::build(package).into()));
+        let component = loaded.expect("a policy");
         for config in configurations(package) {
             let policy = tokio.block_on(async {
-                let component = runtime().load(components::build(package).into()).await.expect("a policy");
                 let policy = component.bind(&config).await.expect("a binding");
                 assert!(policy.warm().await, "{package} has no snapshot");
                 policy
