@@ -16,8 +16,9 @@ use crate::cache::CodeCache;
 use crate::compiler::Compiler;
 use crate::ticker::Ticker;
 
-/// Memory, tables and core instances of one component: a Rust guest has three core modules, a Python one more.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 16;
+/// Memory, tables and core instances of one component: a Rust guest has three core modules, one of
+/// componentize-py 0.25 has 38.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 const TABLES_PER_COMPONENT: u32 = 8;
 /// Instances that no turn has taken a permit for. They have places of their own, so that a turn's permit is always good.
 const ASIDE_INSTANCES: u32 = 8;
