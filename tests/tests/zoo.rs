@@ -54,8 +54,8 @@ async fn others_chat_on_beside_the_zoo() {
                 let turn = chat.say(&format!("do:{told}.")).await;
                 turn.ended("blocked");
                 let (failed, decision) = error(&turn.input);
-                // On a machine that has no time for it, what is to run out of fuel may run out of time before.
-                assert!(failed == kind || (kind == "fuel" && failed == "deadline"), "{told}: {failed}");
+                // On a machine that has no time for it, it may run out of time first.
+                assert!(failed == kind || failed == "deadline", "{told}: {failed}");
                 assert_eq!(decision, "block");
                 counted.fetch_add(1, Ordering::Relaxed);
             }
@@ -64,11 +64,11 @@ async fn others_chat_on_beside_the_zoo() {
     }
     let beside = chat_all(&home.alice, &well).await;
     gates_open.store(false, Ordering::Relaxed);
+    println!("a turn's median: {alone:?} alone, {beside:?} beside {} hostile policies", ANIMALS.len());
     for (told, turns, animal) in zoo {
         animal.await.unwrap();
         assert!(turns.load(Ordering::Relaxed) > 0, "{told}: it did nothing meanwhile");
     }
-    println!("a turn's median: {alone:?} alone, {beside:?} beside {} hostile policies", ANIMALS.len());
     assert!(beside <= alone * FACTOR + SLACK, "{beside:?} beside the zoo, {alone:?} alone");
     home.ends().await;
 }
