@@ -36,14 +36,14 @@ async fn what_is_said_is_nowhere_in_the_clear() {
     let upstream = Upstream::start().await;
     let mut server = GavelServer::start(Setup::with(&upstream).log_level(VERBOSE)).await;
     let alice = server.admin();
-    let mut marks = vec!["4111 1111 1111 1111".to_owned()];
+    let mut marks = vec!["4012 8888 8888 1881".to_owned()];
     for mode in ["transparent", "enforcing"] {
         let mark = |what: &str| format!("zebra-{mode}-{what}-crossing");
         let wish = json!({"governance_mode": mode, "system_prompt": format!("Mind {}.", mark("prompt"))});
         let agent = alice.starts(wish).await;
         let mut chat = alice.chat(&agent).await;
-        upstream.will(Script::says(["Certainly: ", &mark("answer"), ", and 4111 1111 1111 1111."]));
-        chat.say(&format!("Tell of {}, not of 4111 1111 1111 1111.", mark("question"))).await.ended("stop");
+        upstream.will(Script::says(["Certainly: ", &mark("answer"), ", and 4012 8888 8888 1881."]));
+        chat.say(&format!("Tell of {}, not of 4012 8888 8888 1881.", mark("question"))).await.ended("stop");
         upstream.will(Script::refuses(401));
         chat.say(&format!("And of {}?", mark("failure"))).await.ended("error");
         chat.send(json!({"type": "message", "content": mark("question"), "unknown": mark("field")})).await;

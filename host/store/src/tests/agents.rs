@@ -194,7 +194,7 @@ fn a_file_of_another_schema_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = Store::open(dir.path(), signer(), StoreOptions::default()).unwrap_err();
-    assert!(matches!(error, StoreError::Schema { found: Some(1), known: 3 }));
+    assert!(matches!(error, StoreError::Schema { found: Some(1), known: 4 }));
     assert_eq!(error.to_string(), "the database has schema 1, but this version of Gavel knows schema 4 only");
 }
 
@@ -207,7 +207,7 @@ fn another_programs_file_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = Store::open(dir.path(), signer(), StoreOptions::default()).unwrap_err();
-    assert!(matches!(error, StoreError::Schema { found: None, known: 3 }));
+    assert!(matches!(error, StoreError::Schema { found: None, known: 4 }));
 }
 
 #[tokio::test]
