@@ -17,7 +17,11 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(crate) async fn of(response: reqwest::Response) -> Self {
+    /// Reads an answer to its end.
+    ///
+    /// # Panics
+    /// When the body breaks off.
+    pub async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await.expect("the body breaks off").to_vec();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);

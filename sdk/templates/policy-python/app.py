@@ -25,7 +25,8 @@ class Policy(exports.Policy):
         )
 
     def configure(self, config_json: str) -> wit.Configured:
-        self.policy = code_names.CodeNames.configured(config_json)
+        # The class keeps it: componentize-py makes an object of it for each call.
+        Policy.policy = code_names.CodeNames.configured(config_json)
         # Every rule that a verdict may name. `raise Err("…")` is read by the person who binds the policy.
         return wit.Configured(rules=[wit.Rule(id=code_names.RULE, summary=code_names.RULE_SUMMARY)])
 
