@@ -48,7 +48,7 @@ pub struct AgentPolicy {
     pub release: ReleaseSpec,
     /// True for what the operator binds to every agent, and absent else. It is nobody else's to set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = bool)]
+    #[schema(value_type = Option<bool>)]
     pub mandatory: Option<bool>,
     /// The version that it is bound to now; null where it cannot be bound. Shown in the list of policies, and not taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]

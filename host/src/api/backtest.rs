@@ -116,13 +116,14 @@ impl From<Report> for ReportView {
     tag = "Policies",
     operation_id = "backtest_policy",
     params(("name" = String, Path, description = "The policy's name.", example = "pii")),
-    request_body = Wish,
+    request_body = Option<Wish>,
     responses(
         (status = 200, description = "What would change.", content(
             (ReportView = "application/json"),
             (String = "application/x-ndjson", example = "{\"progress\": …}\n{\"result\": …}\n"),
         )),
         (status = 403, description = "Every agent's history is for administrators."),
+        (status = 404, description = "There is no such policy or agent."),
         (status = 422, description = "The policy refuses the configuration."),
         (status = 429, description = "A backtest of the caller's is under way."),
     ),

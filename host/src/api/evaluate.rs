@@ -198,6 +198,7 @@ impl From<gavel_log::judged::Edit> for EditView {
     request_body = Question,
     responses(
         (status = 200, description = "What it said.", body = Evaluation),
+        (status = 404, description = "There is no such policy."),
         (status = 422, description = "The policy refuses the configuration, or cannot judge the stage."),
         (status = 503, description = "Every instance of policies is taken."),
     ),

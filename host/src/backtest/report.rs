@@ -50,7 +50,6 @@ pub struct Judge {
 
 /// Counts of governance results.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 #[schema(as = BacktestTally)]
 pub struct Tally {
     /// Those that were asked for, judged again or not.
