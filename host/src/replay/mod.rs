@@ -2,7 +2,7 @@
 //!
 //! A verdict is a function of the three. Whoever has them computes it again, here or elsewhere, today or in a year, and gets
 //! the bytes that the record commits to, or knows why not. [`replay`] is that function; where the parts come from is its
-//! caller's: [`stored`] takes them from an installation, [`offline`] from a proof and a directory.
+//! caller's: `stored` takes them from an installation, `offline` from a proof and a directory.
 
 mod compute;
 mod offline;
