@@ -24,7 +24,7 @@ const CHATS: usize = 300;
 async fn main() {
     let upstream = Upstream::start().await;
     upstream.answers(Script::says(["Fine."]));
-    let server = GavelServer::start(Setup::with(&upstream).log_level("warn").toml(LIMITS)).await;
+    let server = GavelServer::start(Setup::with(&upstream).log_level("warn")).await;
     let alice = server.admin();
     let agent = alice.starts(json!({"policies": [{"policy": "pii"}, {"policy": "secrets"}]})).await;
     fill(&alice, &agent).await;
@@ -39,9 +39,6 @@ async fn main() {
     beside_chats(&alice, &agent).await;
     drop(server);
 }
-
-/// The stories' agents may ask more often than the free tier lets them.
-const LIMITS: &str = "[tiers.free]\nrequests_per_minute = 1000000\nmessages_per_month = 10000000\n";
 
 /// Texts of which one in ten has a card, one in ten an e-mail address and one in a hundred a key.
 fn text(number: usize) -> String {
