@@ -1,9 +1,11 @@
 //! A policy that fails or lies: its verdict is an error on record, it is obeyed or not as its binding says, and the server
 //! goes on. The server runs in this process, since a policy is installed through it.
 
+use std::sync::Arc;
+
 use gavel::config::{Config, FREE, ProviderConfig};
-use gavel::plugins::Source;
 use gavel::plugins::trust::Evidence;
+use gavel::plugins::{Plugins, Source};
 use gavel::server::Server;
 use gavel_tests::{Agent, Turn, Upstream, User, within};
 use serde_json::{Value, json};
@@ -37,6 +39,8 @@ impl Home {
             ..ProviderConfig::default()
         };
         config.providers.insert("mock".into(), mock);
+        let rogue = ProviderConfig { plugin: "rogue".into(), ..ProviderConfig::default() };
+        config.providers.insert("rogue".into(), rogue);
         let server = Server::start(config).await.unwrap();
         let token = server.first_user().unwrap().token.expose().to_owned();
         let alice = User::new(server.addr(), Some(token));
@@ -47,6 +51,10 @@ impl Home {
 
     pub(crate) async fn agent(&self, mode: &str, binding: Value) -> Agent {
         self.alice.starts(json!({"model_provider": "mock", "governance_mode": mode, "policies": [binding]})).await
+    }
+
+    pub(crate) fn plugins(&self) -> &Arc<Plugins> {
+        self.server.plugins()
     }
 
     /// The operator, at the admin listener.

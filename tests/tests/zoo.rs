@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use gavel::plugins::Source;
+use gavel::plugins::trust::Evidence;
 use gavel_tests::{Agent, Script, User};
 use serde_json::json;
 
+use crate::components;
 use crate::hostile::{Home, error};
 
 /// What the animals are told, and what becomes of it: in an input, which no provider hears of, or in an answer.
@@ -21,6 +24,17 @@ const ANIMALS: [(&str, &str); 8] = [
     ("flood", "size"),
     ("undeclared", "inconsistent"),
 ];
+/// What a provider does that comes to an end soon, again and again, and how a turn ends on it.
+const BEASTS: [(&str, &str); 6] = [
+    ("bomb", "provider_unavailable"),
+    ("recurse", "provider_unavailable"),
+    ("panic", "provider_unavailable"),
+    ("large", "provider_unavailable"),
+    ("endless", ""),
+    ("flood", ""),
+];
+/// What one does that nobody waits for the end of.
+const NEVER_ENDING: [&str; 10] = ["spin", "spin", "spin", "spin", "spin", "spin", "spin", "spin", "wait", "wait"];
 /// Chats at once, and turns of each.
 const CHATS: usize = 4;
 const TURNS: usize = 25;
@@ -32,14 +46,7 @@ const SLACK: Duration = Duration::from_millis(25);
 #[tokio::test(flavor = "multi_thread")]
 async fn others_chat_on_beside_the_zoo() {
     let home = Home::new().await;
-    home.upstream.answers(Script::says(["Write to ", "jane.doe@example", ".org today."]));
-    let mut well = Vec::new();
-    for _ in 0..CHATS {
-        let policies = json!([{"policy": "pii"}, {"policy": "secrets"}]);
-        let wish = json!({"model_provider": "mock", "governance_mode": "enforcing", "policies": policies});
-        well.push(home.alice.starts(wish).await);
-    }
-    chat_all(&home.alice, &well).await;
+    let well = well(&home).await;
     let alone = chat_all(&home.alice, &well).await;
 
     let gates_open = Arc::new(AtomicBool::new(true));
@@ -71,6 +78,78 @@ async fn others_chat_on_beside_the_zoo() {
     }
     assert!(beside <= alone * FACTOR + SLACK, "{beside:?} beside the zoo, {alone:?} alone");
     home.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_chat_on_beside_hostile_providers() {
+    let home = Home::new().await;
+    let rogue = components::build("gavel-provider-rogue");
+    home.plugins().install(rogue.into(), Source::Upload, Evidence::None).await.unwrap();
+    home.alice.post("/v1/plugins/rogue/approve", &json!({})).await.expect(200);
+    let well = well(&home).await;
+    let alone = chat_all(&home.alice, &well).await;
+
+    let mut never_ending = Vec::new();
+    for does in NEVER_ENDING {
+        let agent = rogue_agent(&home, does).await;
+        let mut chat = home.alice.chat(&agent).await;
+        let id = chat.start_saying("Go on.").await;
+        let begun = chat.frames_until("stream_start").await;
+        never_ending.push((does, chat, id, begun));
+    }
+    let gates_open = Arc::new(AtomicBool::new(true));
+    let mut agents = Vec::new();
+    for (does, code) in BEASTS {
+        agents.push((rogue_agent(&home, does).await, does, code));
+    }
+    let beasts = tokio::spawn(beasts(home.alice.clone(), agents, gates_open.clone()));
+    let beside = chat_all(&home.alice, &well).await;
+    gates_open.store(false, Ordering::Relaxed);
+    println!("a turn's median: {alone:?} alone, {beside:?} beside hostile providers");
+    assert!(beasts.await.unwrap() >= BEASTS.len(), "they did little meanwhile");
+    for (does, mut chat, id, begun) in never_ending {
+        chat.send(json!({"type": "cancel", "message_id": id})).await;
+        let turn = chat.rest_of_turn(&id, begun).await;
+        assert_eq!((turn.finish_reason.as_str(), turn.text.as_str()), ("cancelled", ""), "{does}");
+    }
+    assert!(beside <= alone * FACTOR + SLACK, "{beside:?} beside them, {alone:?} alone");
+    home.ends().await;
+}
+
+/// Has them do what they do, one after the other, for as long as the gates are open; how often.
+async fn beasts(alice: User, agents: Vec<(Agent, &str, &str)>, gates_open: Arc<AtomicBool>) -> usize {
+    let mut turns = 0;
+    while gates_open.load(Ordering::Relaxed) {
+        for (agent, does, code) in &agents {
+            let turn = alice.chat(agent).await.say("Go on.").await;
+            assert_eq!(turn.error["code"].as_str().unwrap_or_default(), *code, "{does}: {turn:?}");
+            // What it said is a megabyte, and would be told to it again each time.
+            alice.delete(&agent.path("/messages")).await.expect(200);
+            turns += 1;
+        }
+    }
+    turns
+}
+
+/// An agent whose provider does this, with a key for it.
+async fn rogue_agent(home: &Home, does: &str) -> Agent {
+    let agent = home.alice.starts(json!({"model_provider": "rogue", "model": does, "policies": []})).await;
+    let key = json!({"provider": "rogue", "api_key": "sk-rogue-0123456789"});
+    home.alice.post(&agent.path("/vault"), &key).await.expect(201);
+    agent
+}
+
+/// Agents that mean no harm, and have chatted already.
+async fn well(home: &Home) -> Vec<Agent> {
+    home.upstream.answers(Script::says(["Write to ", "jane.doe@example", ".org today."]));
+    let mut well = Vec::new();
+    for _ in 0..CHATS {
+        let policies = json!([{"policy": "pii"}, {"policy": "secrets"}]);
+        let wish = json!({"model_provider": "mock", "governance_mode": "enforcing", "policies": policies});
+        well.push(home.alice.starts(wish).await);
+    }
+    chat_all(&home.alice, &well).await;
+    well
 }
 
 /// Chats with all of these agents at once; gives the median of all turns.

@@ -7,6 +7,7 @@ mod cache;
 mod compiler;
 mod inspect;
 mod interface;
+mod lane;
 pub mod policy;
 mod pool;
 pub mod provider;

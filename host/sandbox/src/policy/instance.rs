@@ -9,11 +9,11 @@ use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
 use super::bindings::{policy, streaming};
 use super::guest::{Guest, LimitExceeded};
-use super::lane::{Place, SLICE_TICKS, SlowLane, TURN_TICKS};
 use super::limits::PolicyLimits;
 use super::wasi::{self, Printer};
 use crate::compiler::code_bytes;
 use crate::interface::Version;
+use crate::lane::{Place, SLICE_TICKS, SlowLane, TURN_TICKS};
 
 /// A failed call: what the record says, and what the log of the server may say besides.
 #[derive(Debug, thiserror::Error)]

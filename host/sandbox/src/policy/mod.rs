@@ -6,7 +6,6 @@ mod component;
 mod contract;
 mod guest;
 mod instance;
-mod lane;
 mod limits;
 mod review;
 mod runtime;

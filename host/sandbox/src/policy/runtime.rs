@@ -7,13 +7,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::component::{LoadError, PolicyComponent};
-use super::lane::SlowLane;
 use super::limits::PolicyLimits;
 use super::snapshots::Snapshots;
 use super::wasi::Printer;
 use crate::Pool;
 use crate::cache::CodeCache;
 use crate::compiler::Compiler;
+use crate::lane::SlowLane;
 use crate::ticker::Ticker;
 
 /// Memory, tables and core instances of one component: a Rust guest has three core modules, one of

@@ -88,7 +88,7 @@ async fn attempt(chat: &Chat, request: &wit::Request, deltas: mpsc::Sender<Delta
         instantiate(&chat.shared.engine, chat.binding.component().pre(), chat.guest(Some(sink))).await;
     let mut store = store;
     let plugin = plugin.map_err(|error| trapped(&error))?;
-    let called = within(chat.shared.limits.compute, async {
+    let called = within(&chat.shared.lane, chat.shared.limits.compute, async {
         chat.configure(&plugin, &mut store).await?;
         plugin.gavel_plugin_provider().call_chat(&mut store, request).await.map_err(|error| trapped(&error))
     });
@@ -105,7 +105,7 @@ pub(super) async fn models(chat: &Chat) -> Result<Vec<Model>, ProviderError> {
     chat.require_key()?;
     let (mut store, plugin) = instantiate(&chat.shared.engine, chat.binding.component().pre(), chat.guest(None)).await;
     let plugin = plugin.map_err(|error| trapped(&error))?;
-    let called = within(chat.shared.limits.compute, async {
+    let called = within(&chat.shared.lane, chat.shared.limits.compute, async {
         chat.configure(&plugin, &mut store).await?;
         plugin.gavel_plugin_provider().call_models(&mut store).await.map_err(|error| trapped(&error))
     });
@@ -122,7 +122,7 @@ pub(super) async fn trial<T>(
 ) -> Result<T, String> {
     let nothing = Grant { origins: Vec::new(), credential: None, allow_private: false };
     let guest = Guest::new(shared.outbound(Arc::new(nothing), None, None), None);
-    let called = within(TRIAL, async {
+    let called = within(&shared.lane, TRIAL, async {
         let (mut store, plugin) = instantiate(&shared.engine, pre, guest).await;
         call(&plugin?, &mut store).await
     });

@@ -18,6 +18,7 @@ use super::chat::Delta;
 use super::ledger::Ledger;
 use super::limits::{HEADER_BYTES, HOSTCALL_BYTES, RESOURCES, TABLE_ELEMENTS};
 use super::outbound::Outbound;
+use crate::lane::SlowLane;
 
 /// Most memories, tables and core instances of one component's instance.
 pub(super) const MEMORIES: u32 = 4;
@@ -119,22 +120,92 @@ pub(super) async fn instantiate(
     (store, instance)
 }
 
+/// A poll that takes this long did not end by itself: the guest was made to yield, or may as well have been.
+const SLICE: Duration = Duration::from_millis(1);
+
+/// What a guest does when it is polled no more for now.
+enum Step<T> {
+    Answered(T),
+    /// It has run for a slice, and would go on.
+    Running,
+    /// It has computed longer than it may.
+    Spent,
+}
+
 /// Runs a guest's future until it has computed longer than it may; none then.
 ///
 /// The time of each poll counts: a guest that waits for the host or the network is not polled, and one that loops
-/// yields at each epoch.
-pub(super) async fn within<T>(compute: Duration, future: impl Future<Output = T>) -> Option<T> {
+/// yields at each epoch. One that has run for a slice goes on in the slow lane, until it waits for something.
+pub(super) async fn within<T>(lane: &SlowLane, compute: Duration, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = compute;
-    poll_fn(|cx| {
-        let begun = Instant::now();
-        let polled = future.as_mut().poll(cx);
-        left = left.saturating_sub(begun.elapsed());
-        match polled {
-            Poll::Ready(value) => Poll::Ready(Some(value)),
-            Poll::Pending if left.is_zero() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
+    let mut turn = None;
+    loop {
+        let step = poll_fn(|cx| {
+            let begun = Instant::now();
+            let polled = future.as_mut().poll(cx);
+            let took = begun.elapsed();
+            left = left.saturating_sub(took);
+            match polled {
+                Poll::Ready(value) => Poll::Ready(Step::Answered(value)),
+                Poll::Pending if left.is_zero() => Poll::Ready(Step::Spent),
+                Poll::Pending if took >= SLICE => Poll::Ready(Step::Running),
+                Poll::Pending => {
+                    turn = None;
+                    Poll::Pending
+                }
+            }
+        });
+        match step.await {
+            Step::Answered(value) => return Some(value),
+            Step::Spent => return None,
+            Step::Running => {
+                drop(turn.take());
+                turn = lane.turn().await;
+            }
         }
-    })
-    .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(50);
+
+    /// Computes for two slices, and then waits for what never comes.
+    async fn computes_and_waits() {
+        for _ in 0..2 {
+            let begun = Instant::now();
+            while begun.elapsed() < 2 * SLICE {
+                std::hint::spin_loop();
+            }
+            tokio::task::yield_now().await;
+        }
+        std::future::pending::<()>().await;
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_computes_long_waits_for_its_turn_and_one_that_waits_holds_none() {
+        let lane = SlowLane::of(1);
+        let held = lane.turn().await;
+        let mut guest = pin!(within(&lane, Duration::from_secs(1), computes_and_waits()));
+        assert!(timeout(SOON, &mut guest).await.is_err());
+        assert!(timeout(SOON, lane.turn()).await.is_err(), "another has it");
+        drop(held);
+        assert!(timeout(SOON, &mut guest).await.is_err());
+        assert!(timeout(SOON, lane.turn()).await.is_ok(), "the guest only waits");
+    }
+
+    #[tokio::test]
+    async fn the_wait_for_a_turn_is_not_computing() {
+        let lane = SlowLane::of(1);
+        let held = lane.turn().await;
+        let mut guest = pin!(within(&lane, 20 * SLICE, computes_and_waits()));
+        assert!(timeout(SOON, &mut guest).await.is_err(), "it waits for its turn longer than it may compute");
+        drop(held);
+        assert!(timeout(SOON, &mut guest).await.is_err());
+    }
 }

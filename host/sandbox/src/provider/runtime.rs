@@ -28,6 +28,7 @@ use crate::Pool;
 use crate::cache::CodeCache;
 use crate::compiler::Compiler;
 use crate::interface::Version;
+use crate::lane::SlowLane;
 use crate::ticker::Ticker;
 
 /// Bytes of a slot's memory and tables that stay mapped between guests: cheaper to clear than to map again.
@@ -38,6 +39,7 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) clients: Arc<Clients>,
     pub(super) limits: Arc<ProviderLimits>,
+    pub(super) lane: SlowLane,
     ticker: Ticker,
 }
 
@@ -84,6 +86,7 @@ impl ProviderRuntime {
         let shared = Shared {
             clients: Arc::new(Clients::new(limits)?),
             limits: Arc::new(limits.clone()),
+            lane: SlowLane::new(),
             ticker: Ticker::start(&engine),
             engine,
         };

@@ -10,31 +10,44 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Ticks of the engine's clock that a call may run for before it goes to the slow lane: the first comes at any moment.
-pub(super) const SLICE_TICKS: u64 = 2;
+pub(crate) const SLICE_TICKS: u64 = 2;
 /// Ticks that it runs for each time that it is its turn there.
-pub(super) const TURN_TICKS: u64 = 1;
+pub(crate) const TURN_TICKS: u64 = 1;
 /// Longest time in all that one call waits for its turns.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The slow lane of a runtime.
 #[derive(Clone)]
-pub(super) struct SlowLane(Arc<Semaphore>);
+pub(crate) struct SlowLane(Arc<Semaphore>);
 
 impl SlowLane {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self(Arc::new(Semaphore::new((cores / 2).max(1))))
+        Self::of((cores / 2).max(1))
+    }
+
+    /// One in which so many run at a time.
+    pub(crate) fn of(places: usize) -> Self {
+        Self(Arc::new(Semaphore::new(places)))
     }
 
     /// A place in it, for one instance.
-    pub(super) fn place(&self) -> Arc<Place> {
-        Arc::new(Place { lane: Arc::clone(&self.0), state: Mutex::default() })
+    pub(crate) fn place(&self) -> Arc<Place> {
+        Arc::new(Place { lane: self.clone(), state: Mutex::default() })
+    }
+
+    /// Lets others go on, and waits for a turn; it lasts until the permit is dropped.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // Also where nobody waits in the lane: the thread is to be given back.
+        tokio::task::yield_now().await;
+        // The semaphore is never closed.
+        Arc::clone(&self.0).acquire_owned().await.ok()
     }
 }
 
 /// One instance's place in the slow lane, held while it runs there.
-pub(super) struct Place {
-    lane: Arc<Semaphore>,
+pub(crate) struct Place {
+    lane: SlowLane,
     state: Mutex<State>,
 }
 
@@ -48,16 +61,13 @@ struct State {
 
 impl Place {
     /// Lets others go on, and waits for the next turn.
-    pub(super) async fn take_turn(self: Arc<Self>) {
+    pub(crate) async fn take_turn(self: Arc<Self>) {
         {
             let mut state = self.state();
             state.held = None;
             state.waiting = Some(Instant::now());
         }
-        // Also where nobody waits in the lane: the thread is to be given back.
-        tokio::task::yield_now().await;
-        // The semaphore is never closed.
-        let turn = Arc::clone(&self.lane).acquire_owned().await.ok();
+        let turn = self.lane.turn().await;
         let mut state = self.state();
         state.held = turn;
         state.waited = state.waited();
@@ -65,12 +75,12 @@ impl Place {
     }
 
     /// Gives the place back at the end of a call.
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         *self.state() = State::default();
     }
 
     /// How long the call has waited, and how long it may still wait: the time is not the policy's.
-    pub(super) fn waited(&self) -> Duration {
+    pub(crate) fn waited(&self) -> Duration {
         self.state().waited().min(LONGEST_WAIT)
     }
 
@@ -91,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn turns_are_taken_one_after_the_other_and_waits_are_counted() {
-        let lane = SlowLane(Arc::new(Semaphore::new(1)));
+        let lane = SlowLane::of(1);
         let (first, second) = (lane.place(), lane.place());
         Arc::clone(&first).take_turn().await;
         let mut waiting = std::pin::pin!(Arc::clone(&second).take_turn());
