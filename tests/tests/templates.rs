@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gavel_tests::{Answer, GavelServer, Script, Setup, Upstream, User, gavel};
+use gavel_tests::{Agent, Answer, Chat, GavelServer, Script, Setup, Upstream, User, gavel};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -22,10 +22,8 @@ async fn install(admin: &User, bytes: Vec<u8>) -> Value {
     tokio::time::timeout(PATIENCE, answer).await.expect("the component is compiled in time").expect(201)
 }
 
-#[tokio::test]
-#[ignore = "needs components of all languages, `$GAVEL_TEMPLATES`: `.ci/run` makes them and runs it"]
-async fn policies_of_every_language_judge_alike() {
-    let (_server, upstream, alice) = gavel().await;
+/// An agent in enforcing mode for each language's policy.
+async fn agents(alice: &User) -> Vec<(String, Agent)> {
     let mut agents = Vec::new();
     for language in ["rust", "js", "python"] {
         let name = format!("code-names-{language}");
@@ -33,12 +31,20 @@ async fn policies_of_every_language_judge_alike() {
             println!("{name} was not built, and is not tried");
             continue;
         };
-        install(&alice, bytes).await;
+        install(alice, bytes).await;
         let binding = json!({"policy": name, "config": {"names": ["Bluebird", "計画"]}});
         let wish = json!({"model_provider": "mock", "governance_mode": "enforcing", "policies": [binding]});
         agents.push((name, alice.starts(wish).await));
     }
     assert!(agents.len() > 1, "there is nothing to compare");
+    agents
+}
+
+#[tokio::test]
+#[ignore = "needs components of all languages, `$GAVEL_TEMPLATES`: `.ci/run` makes them and runs it"]
+async fn policies_of_every_language_judge_alike_and_while_an_answer_is_written() {
+    let (_server, upstream, alice) = gavel().await;
+    let agents = agents(&alice).await;
     let mut judged: Vec<Vec<Value>> = Vec::new();
     for (name, agent) in &agents {
         let mut chat = alice.chat(agent).await;
@@ -55,12 +61,26 @@ async fn policies_of_every_language_judge_alike() {
             }
         }
         judged.push(seen);
+        streams(&mut chat, &upstream).await;
     }
     for (other, (name, _)) in judged.iter().zip(&agents) {
         assert_eq!(other, &judged[0], "{name} judges otherwise than {}", agents[0].0);
     }
     assert_eq!(judged[0][0][1][0]["span"], json!([3, 11]));
     assert_eq!(judged[0][2][1][0]["span"], json!([10, 18]));
+}
+
+/// An answer goes while it is written, as far as nothing that follows can make a name of it.
+async fn streams(chat: &mut Chat, upstream: &Upstream) {
+    let (script, pace) = Script::says_at_a_pace(["é世😀 What ", "of bluebird, ", "in May?"]);
+    upstream.will(script);
+    let id = chat.start_saying("Well?").await;
+    pace.let_go(2);
+    // The upstream has said no more than this.
+    let begun = chat.frames_until("stream_chunk").await;
+    pace.let_all_go();
+    let turn = chat.rest_of_turn(&id, begun).await;
+    assert_eq!(turn.ended("stop").text, "é世😀 What of [redacted:code-name], in May?");
 }
 
 async fn speaks(language: &str) {

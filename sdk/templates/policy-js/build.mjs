@@ -5,7 +5,7 @@ import { componentize } from '@bytecodealliance/componentize-js';
 const { component } = await componentize({
   sourcePath: 'src/policy.js',
   witPath: 'wit',
-  worldName: 'policy-plugin',
+  worldName: 'streaming-policy-plugin',
   disableFeatures: ['stdio', 'random', 'clocks', 'http', 'fetch-event'],
 });
 await writeFile('gavel-plugin-name.wasm', component);

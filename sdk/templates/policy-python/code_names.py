@@ -53,20 +53,51 @@ class CodeNames:
         # Of two names that begin alike, the longer is tried first.
         return cls(sorted((name.translate(ASCII_LOWER_CASE) for name in names), key=len, reverse=True), action)
 
-    def find(self, text: str) -> list[tuple[int, int]]:
-        """Where names stand, as bytes of the text's UTF-8 form: that is what the interface counts in."""
-        lower = text.translate(ASCII_LOWER_CASE)
-        bytes_at = utf8_offsets(text)
+    def begin(self) -> "Reading":
+        """Begins a text, which is then read as it is written."""
+        return Reading(self.names)
+
+
+class Reading:
+    """One text, read from its beginning. Places in it are bytes of its UTF-8 form: that is what the interface counts in."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        # A place is decided once this much is written after it: the longest name, and what shows that the word ends there.
+        self._reach = len(names[0]) + 1 if names else 0
+        # What is not decided yet, after the character before it.
+        self._text = ""
+        self._next = 0
+        # How many bytes were decided, and no longer kept, before `_text`.
+        self._dropped = 0
+
+    def read(self, more: str) -> tuple[list[tuple[int, int]], int]:
+        """Reads on. Gives where names stand, and before which byte all is decided, whatever follows."""
+        self._text += more.translate(ASCII_LOWER_CASE)
+        return self._decide(len(self._text) - self._reach)
+
+    def end(self) -> list[tuple[int, int]]:
+        """Nothing follows."""
+        spans, _ = self._decide(len(self._text) - 1)
+        return spans
+
+    def _decide(self, last: int) -> tuple[list[tuple[int, int]], int]:
+        bytes_at = utf8_offsets(self._text)
         spans = []
-        at = 0
-        while at < len(lower):
-            name = next((name for name in self.names if stands_at(lower, at, name)), None)
+        at = self._next
+        while at <= last and at < len(self._text):
+            name = next((name for name in self._names if stands_at(self._text, at, name)), None)
             if name is None:
                 at += 1
             else:
-                spans.append((bytes_at(at), bytes_at(at + len(name))))
+                spans.append((self._dropped + bytes_at(at), self._dropped + bytes_at(at + len(name))))
                 at += len(name)
-        return spans
+        cleared = self._dropped + bytes_at(at)
+        kept = max(at - 1, 0)
+        self._dropped += bytes_at(kept)
+        self._text = self._text[kept:]
+        self._next = at - kept
+        return spans, cleared
 
 
 def stands_at(text: str, at: int, name: str) -> bool:

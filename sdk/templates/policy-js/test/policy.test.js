@@ -1,7 +1,7 @@
 // The policy in Node: no WebAssembly, no server.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { policy } from '../src/policy.js';
+import { policy, streaming } from '../src/policy.js';
 import { utf8Offsets } from '../src/utf8.js';
 
 function judge(config, text) {
@@ -42,4 +42,32 @@ test('only whole words are found, and the longest name wins', () => {
   const config = { names: ['Heron', 'Heron Two'] };
   assert.deepEqual(found(config, 'Herons, a_Heron, Heron2'), []);
   assert.deepEqual(found(config, 'Heron, HERON TWO; heron twofold'), ['Heron', 'HERON TWO', 'heron']);
+});
+
+test('a text is judged alike while it is written', () => {
+  const texts = ['Is Bluebird on time?', 'é世😀 bluebird, 計画.', 'Bluebirds, a_Bluebird, bluebird', 'Heron Two 😀計画Heron'];
+  const names = ['Bluebird', '計画', 'Heron', 'Heron Two'];
+  for (const action of ['redact', 'block', 'flag', 'off']) {
+    for (const text of texts) {
+      const whole = judge({ names, action }, text);
+      const characters = [...text];
+      for (let length = 1; length <= characters.length; length += 1) {
+        const review = new streaming.Review({ stage: 'output', text: '' });
+        const edits = [];
+        let cleared = 0;
+        for (let at = 0; at < characters.length; at += length) {
+          const progress = review.push(characters.slice(at, at + length).join(''));
+          assert.ok(progress.cleared >= cleared);
+          assert.ok(progress.edits.every(({ span }) => span.start >= cleared && span.end <= progress.cleared));
+          edits.push(...progress.edits);
+          cleared = progress.cleared;
+          if (progress.blocked !== undefined) assert.equal(whole.decision.val, progress.blocked);
+        }
+        assert.ok(cleared <= Buffer.byteLength(text));
+        assert.deepEqual(review.finish(), whole, `${text} in pieces of ${length}`);
+        const told = action === 'redact' && whole.decision.tag === 'redact' ? whole.decision.val : [];
+        assert.deepEqual(edits, told.filter(({ span }) => span.end <= cleared));
+      }
+    }
+  }
 });

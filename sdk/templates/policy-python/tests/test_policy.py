@@ -13,13 +13,26 @@ from utf8 import utf8_offsets  # noqa: E402
 
 def found(names: list[str], text: str, **config: str) -> list[str]:
     """Where something was found, as text."""
-    spans = CodeNames.configured(json.dumps({"names": names, **config})).find(text)
-    return [text.encode()[start:end].decode() for start, end in spans]
+    return [text.encode()[start:end].decode() for start, end in places(json.dumps({"names": names, **config}), text)]
+
+
+def places(config: str, text: str, length: int = 1_000) -> list[tuple[int, int]]:
+    """Where names stand in a text that is written in pieces of this length."""
+    reading = CodeNames.configured(config).begin()
+    spans = []
+    cleared = 0
+    for at in range(0, len(text), length):
+        found, now_cleared = reading.read(text[at : at + length])
+        assert now_cleared >= cleared
+        assert all(cleared <= start and end <= now_cleared for start, end in found)
+        spans += found
+        cleared = now_cleared
+    return spans + reading.end()
 
 
 class TheSearch(unittest.TestCase):
     def test_a_code_name_is_found(self) -> None:
-        self.assertEqual(CodeNames.configured('{"names": ["Bluebird"]}').find("Is Bluebird on time?"), [(3, 11)])
+        self.assertEqual(places('{"names": ["Bluebird"]}', "Is Bluebird on time?"), [(3, 11)])
         self.assertEqual(found(["Bluebird"], "BLUEBIRD", action="off"), [])
         self.assertEqual(CodeNames.configured("{}").action, "redact")
 
@@ -35,6 +48,13 @@ class TheSearch(unittest.TestCase):
         names = ["Heron", "Heron Two"]
         self.assertEqual(found(names, "Herons, a_Heron, Heron2"), [])
         self.assertEqual(found(names, "Heron, HERON TWO; heron twofold"), ["Heron", "HERON TWO", "heron"])
+
+    def test_a_text_is_read_alike_in_pieces(self) -> None:
+        config = json.dumps({"names": ["Bluebird", "計画", "Heron", "Heron Two"]})
+        for text in ["Is Bluebird on time?", "é世😀 bluebird, 計画.", "Bluebirds, a_Bluebird, bluebird", "Heron Two 😀計画Heron"]:
+            whole = places(config, text)
+            for length in range(1, len(text)):
+                self.assertEqual(places(config, text, length), whole, f"{text} in pieces of {length}")
 
 
 if __name__ == "__main__":
