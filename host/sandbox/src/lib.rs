@@ -5,6 +5,7 @@
 
 mod cache;
 mod compiler;
+mod functions;
 mod inspect;
 mod interface;
 mod lane;
