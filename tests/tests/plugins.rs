@@ -1,6 +1,6 @@
 //! Plugins that administrators install over the API: seen, followed, pinned, deleted, and refused with words.
 
-use gavel_tests::{Agent, Answer, Turn, User, gavel, within};
+use gavel_tests::{Agent, Answer, Turn, User, gavel, gavel_with, within};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -233,6 +233,22 @@ async fn what_a_plugin_may_not_do_or_fails_to_do_is_found_before_it_serves() {
     }
     let names = alice.get("/v1/plugins").await.expect(200)["plugins"].clone();
     assert_eq!(names.as_array().unwrap().len(), 6, "{names:#}");
+}
+
+#[tokio::test]
+async fn a_version_that_does_not_take_the_operators_binding_leaves_the_old_one_serving() {
+    let toml = format!("[governance]\ndefault_policies = [{{ policy = \"{MARKER}\" }}]\n");
+    let (_server, _upstream, alice) = gavel_with(&toml).await;
+    install(&alice, &marker(1010)).await.expect(201);
+    let problem = install(&alice, &marker(1019)).await.refused(409, "plugin_breaks_binding");
+    assert!(problem["detail"].as_str().unwrap().ends_with("it takes no configuration any more"), "{problem}");
+    let shown = alice.get(&format!("/v1/plugins/{MARKER}")).await.expect(200);
+    assert_eq!((&shown["version"], &shown["state"]), (&json!("1.1010.0"), &json!("serving")));
+    // An older version than that which serves is nobody's who follows the name.
+    install(&alice, &marker(1009)).await.expect(201);
+    let agent = alice.starts(json!({"governance_mode": "enforcing"})).await;
+    let turn = alice.chat(&agent).await.say("a #").await;
+    assert_eq!(turn.ended("stop").input["verdicts"][0]["version"], "1.1010.0");
 }
 
 #[tokio::test]

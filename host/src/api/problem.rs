@@ -131,6 +131,8 @@ codes! {
     PluginVersionTaken = "plugin_version_taken", CONFLICT;
     /// The name belongs to another kind of plugin.
     PluginNameTaken = "plugin_name_taken", CONFLICT;
+    /// The operator's bindings would be served by it, and it does not take their configuration.
+    PluginBreaksBinding = "plugin_breaks_binding", CONFLICT;
     /// A binding relies on the version.
     PluginBound = "plugin_bound", CONFLICT;
     /// The version comes from a file in the watched directory.

@@ -1,4 +1,5 @@
-//! Whether the configuration's bindings can be bound, as far as the binary alone can tell.
+//! Whether the configuration's bindings can be bound: as far as the binary alone can tell, and to a version that would serve
+//! them.
 
 use std::sync::Arc;
 
@@ -6,7 +7,8 @@ use gavel_sandbox::policy::{PolicyComponent, PolicyLimits, PolicyRuntime};
 use gavel_store::Binding;
 
 use super::binding::{check_stages, refused};
-use super::{PluginError, bundled, policy_limits};
+use super::catalogue::{Catalogue, split};
+use super::{InstallError, PluginError, Plugins, bundled, policy_limits};
 use crate::config::{BindingSpec, Config};
 
 /// One to describe or configure at a time, and one to spare.
@@ -45,16 +47,42 @@ async fn check_list(config: &Config, list: &[BindingSpec]) -> Result<(), PluginE
         let Some(carried) = bundled::POLICIES.iter().find(|plugin| plugin.name == binding.name()) else { continue };
         let loaded = runtime.load(carried.bytes.into()).await;
         let policy = loaded.map_err(|source| PluginError::Policy { name: carried.name.into(), source })?;
-        if names(binding, &policy) {
+        if names(&binding.policy, &policy) {
             check(index, &binding.clone().into(), &policy).await?;
         }
     }
     Ok(())
 }
 
+impl Plugins {
+    /// Whether a version that is to be installed takes the configuration of the operator's bindings that it would serve. One
+    /// that does not would stop every turn that they are mandatory for.
+    pub(super) async fn serves_the_operator(
+        &self,
+        catalogue: &Catalogue,
+        policy: &Arc<PolicyComponent>,
+    ) -> Result<(), InstallError> {
+        let manifest = &policy.manifest;
+        let version = semver::Version::parse(&manifest.version);
+        let theirs = self.operators_bindings.iter().filter(|binding| binding.name() == manifest.name);
+        for binding in theirs.filter(|binding| names(&binding.policy, policy)) {
+            let serving = catalogue.policy(&binding.policy);
+            let goes_on =
+                serving.zip(version.as_ref().ok()).is_some_and(|(old, new)| old.version.cmp_precedence(new).is_gt());
+            if goes_on {
+                continue;
+            }
+            if let Err(error) = check(0, binding, policy).await {
+                return Err(InstallError::Binding(error.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Whether a binding follows the policy's name, or is pinned to this version.
-fn names(binding: &BindingSpec, policy: &PolicyComponent) -> bool {
-    let pin = binding.policy.split_once('@').map(|(_, pin)| pin);
+fn names(binding: &str, policy: &PolicyComponent) -> bool {
+    let (_, pin) = split(binding);
     pin.is_none_or(|pin| pin == policy.manifest.version || pin == policy.digest.tagged())
 }
 

@@ -98,6 +98,9 @@ pub enum InstallError {
     /// It is not signed as it has to be.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// The operator's bindings would be served by it, and it does not take what they say.
+    #[error("the configuration binds this policy, and this version does not take it: {0}")]
+    Binding(String),
     /// There is no room for another version.
     #[error("{MAX_LISTED} versions are installed, which is as many as may be: delete some first")]
     TooMany,
@@ -134,6 +137,7 @@ impl InstallError {
             Self::Pull(error) => error.code(),
             Self::Signature(SignatureError::Unsigned) => "plugin_unsigned",
             Self::Signature(_) => "plugin_signature_invalid",
+            Self::Binding(_) => "plugin_breaks_binding",
             Self::TooMany => "too_many_plugins",
             Self::Failed(_) => "internal",
         }
@@ -228,6 +232,7 @@ impl Plugins {
         clashes(&catalogue, &candidate, &source)?;
         self.components.keep(bytes).await.map_err(PluginError::from)?;
         if let Some(policy) = &candidate.policy {
+            self.serves_the_operator(&catalogue, policy).await?;
             self.components.insert(Arc::clone(policy));
         }
         let Candidate { digest, name, version, kind, about, .. } = candidate;

@@ -79,8 +79,8 @@ pub struct Plugins {
     metrics: Arc<Metrics>,
     /// The configuration's providers.
     configured: BTreeMap<String, ProviderConfig>,
-    /// The policies that the configuration binds, as its bindings name them.
-    operators_policies: Vec<String>,
+    /// The configuration's default and mandatory bindings.
+    operators_bindings: Vec<Binding>,
     catalogue: RwLock<Arc<Catalogue>>,
     components: Components,
     directory: Directory,
@@ -127,7 +127,7 @@ impl Plugins {
             tasks,
             metrics,
             configured: config.providers.clone(),
-            operators_policies: operators.map(|binding| binding.policy.clone()).collect(),
+            operators_bindings: operators.cloned().map(Into::into).collect(),
             catalogue: RwLock::default(),
             changes: tokio::sync::Mutex::new(()),
             bound: Kept::new(BOUND_POLICIES_BYTES),

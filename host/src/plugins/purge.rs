@@ -73,7 +73,9 @@ impl Plugins {
             let mut unneeded = plugins.components.archived()?;
             unneeded.retain(|digest| catalogue.version(digest).is_none());
             if !unneeded.is_empty() {
-                plugins.operators_policies.iter().for_each(|binding| keep_pinned(&mut unneeded, binding));
+                for binding in &plugins.operators_bindings {
+                    keep_pinned(&mut unneeded, &binding.policy);
+                }
                 keep_bound(&plugins.store, &mut unneeded)?;
             }
             Ok(unneeded)

@@ -71,8 +71,8 @@ impl Plugins {
             (_, Some(pin)) if pin == digest.tagged() => true,
             (_, Some(pin)) => pin == number && !others.iter().any(|other| is_pinned(other, pin)),
         };
-        if let Some(binding) = self.operators_policies.iter().find(|binding| breaks(binding)) {
-            return Ok(Some(format!("the configuration binds {binding}")));
+        if let Some(binding) = self.operators_bindings.iter().find(|binding| breaks(&binding.policy)) {
+            return Ok(Some(format!("the configuration binds {}", binding.policy)));
         }
         let store = self.store.clone();
         let found = tokio::task::spawn_blocking(move || bound_by(&store, &breaks)).await;
