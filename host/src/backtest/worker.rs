@@ -14,7 +14,6 @@ use super::BacktestError;
 use super::report::{Change, Example, Tally};
 use super::walk::Walk;
 use crate::clock;
-use crate::replay::kind;
 use crate::turn::Opening;
 use crate::vault::{SessionKey, Vault};
 
@@ -134,7 +133,7 @@ impl Worker<'_> {
             Ok(verdict) => verdict,
             Err(error) => return self.tally.fail(*error),
         };
-        let decided = kind(&verdict.decision);
+        let decided = DecisionKind::from(&verdict.decision);
         // Beside others a policy can only stop or change more.
         let (before, after) = match recorded {
             Some(recorded) => (recorded.decision, decided),

@@ -53,6 +53,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
             eprintln!("gavel: {why}");
             Ok(ExitCode::from(NOT_SO))
         }
+        // Whoever read along has read enough.
+        Err(ChatError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(ChatError::Io(error)) => Err(error.into()),
         Err(fault) => Err(CliError::Failed(fault.to_string())),
     }

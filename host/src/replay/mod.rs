@@ -10,7 +10,7 @@ mod stored;
 
 use std::sync::Arc;
 
-use gavel_log::judged::{Decision, Subject, Verdict};
+use gavel_log::judged::{Subject, Verdict};
 use gavel_log::record::{DecisionKind, Engine, FindingCount, OnError, PolicyError, VerdictRecord};
 use gavel_log::{FieldKey, Hash, Record, Streamed, jcs};
 use gavel_sandbox::policy::PolicyComponent;
@@ -147,7 +147,7 @@ impl Seen {
     fn computed(answer: &Result<Verdict, PolicyError>, recorded: &VerdictRecord) -> Self {
         let (findings, more) = counted(answer.as_ref().map(|verdict| verdict.findings.as_slice()).unwrap_or_default());
         let decision = match (answer, recorded.on_error) {
-            (Ok(verdict), _) => kind(&verdict.decision),
+            (Ok(verdict), _) => DecisionKind::from(&verdict.decision),
             (Err(_), OnError::Block) => DecisionKind::Block,
             (Err(_), OnError::Allow) => DecisionKind::Allow,
         };
@@ -161,16 +161,6 @@ impl Seen {
             && self.error == computed.error
             && distinct(self) == distinct(computed)
             && computed.findings.starts_with(&self.findings)
-    }
-}
-
-/// A decision without its edits or rule.
-pub(crate) fn kind(decision: &Decision) -> DecisionKind {
-    match decision {
-        Decision::Allow => DecisionKind::Allow,
-        Decision::Flag => DecisionKind::Flag,
-        Decision::Redact(_) => DecisionKind::Redact,
-        Decision::Block(_) => DecisionKind::Block,
     }
 }
 

@@ -64,7 +64,7 @@ impl Case {
         let recorded = VerdictRecord {
             component: component.digest,
             config: digest,
-            decision: kind(&verdict.decision),
+            decision: DecisionKind::from(&verdict.decision),
             enforcement: Enforcement::Enforce,
             error: None,
             findings,

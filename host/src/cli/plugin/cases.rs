@@ -1,5 +1,7 @@
 //! The file of cases of `gavel plugin test`.
 
+use std::collections::BTreeMap;
+
 use gavel_log::judged::{Message, Role, Stage, Subject};
 use gavel_log::record::DecisionKind;
 use serde::Deserialize;
@@ -23,6 +25,15 @@ pub(super) struct Case {
     #[serde(default)]
     pub(super) config: Map<String, Value>,
     tool: Option<String>,
+    #[serde(default = "model")]
+    model: String,
+    #[serde(default = "provider")]
+    provider: String,
+    /// When the turn began: milliseconds since the Unix epoch.
+    #[serde(default)]
+    now_ms: u64,
+    #[serde(default)]
+    facts: BTreeMap<String, String>,
     /// Oldest first.
     #[serde(default)]
     history: Vec<Earlier>,
@@ -52,16 +63,24 @@ fn input() -> Stage {
     Stage::Input
 }
 
+fn model() -> String {
+    "model".to_owned()
+}
+
+fn provider() -> String {
+    "provider".to_owned()
+}
+
 impl Case {
     pub(super) fn subject(&self) -> Subject {
         Subject {
             stage: self.stage,
             text: self.text.clone(),
             tool: self.tool.clone(),
-            model: "model".to_owned(),
-            provider: "provider".to_owned(),
-            now_ms: 0,
-            facts: Vec::new(),
+            model: self.model.clone(),
+            provider: self.provider.clone(),
+            now_ms: self.now_ms,
+            facts: self.facts.clone().into_iter().collect(),
             history: self
                 .history
                 .iter()
@@ -100,7 +119,20 @@ mod tests {
             .unwrap();
         assert_eq!((cases[0].stage, cases[0].expect.decision), (Stage::ToolCall, DecisionKind::Redact));
         assert_eq!(cases[1].subject().text, "two\nlines\n");
+        assert_eq!((cases[1].subject().now_ms, cases[1].subject().facts), (0, Vec::new()));
         assert_eq!(cases[1].subject().history[0].parts, ["hi"]);
+    }
+
+    #[test]
+    fn a_case_sets_all_that_a_subject_has() {
+        let facts = "facts: { session.turns: '3', label.team: blue }";
+        let yaml = format!(
+            "- {{ name: a, text: b, now_ms: 7, model: m, provider: p, {facts}, expect: {{ decision: allow }} }}"
+        );
+        let subject = parse(&yaml).unwrap().remove(0).subject();
+        assert_eq!((subject.now_ms, subject.model.as_str(), subject.provider.as_str()), (7, "m", "p"));
+        let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(subject.facts, [fact("label.team", "blue"), fact("session.turns", "3")], "sorted by name");
     }
 
     #[test]
