@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use gavel_tests::{Agent, GavelServer, Script, Setup, Upstream, User};
+use gavel_tests::{Agent, GavelServer, Script, Setup, Upstream, User, cpu_seconds};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -31,8 +31,6 @@ const CONVERSATIONS: usize = 5;
 const TURNS: usize = 10;
 /// Rounds of many clients.
 const ROUNDS: usize = 6;
-/// The kernel counts CPU time in hundredths of a second.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
@@ -250,13 +248,4 @@ fn stages(said: &str) {
             println!("  {point:14} {:7}", times[times.len() / 2]);
         }
     }
-}
-
-/// User and system time of a process so far.
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the kernel tells");
-    let after_name = stat.rsplit_once(')').expect("a name in brackets").1;
-    let field =
-        |index: usize| -> f64 { after_name.split_whitespace().nth(index).expect("a field").parse().expect("a number") };
-    (field(11) + field(12)) / TICKS_PER_SECOND
 }

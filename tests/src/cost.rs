@@ -1,4 +1,7 @@
-//! A process's memory, as the kernel counts it.
+//! What a process takes of the machine, as the kernel counts it.
+
+/// As the kernel has it for what it tells of processes.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Memory in KiB.
 #[derive(Clone, Copy, Debug)]
@@ -23,4 +26,17 @@ impl Memory {
         };
         Self { now: line("VmRSS:"), most: line("VmHWM:") }
     }
+}
+
+/// User and system time of a process so far.
+///
+/// # Panics
+/// When the kernel does not tell.
+#[must_use]
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the kernel tells");
+    let after_name = stat.rsplit_once(')').expect("a name in brackets").1;
+    let field =
+        |index: usize| -> f64 { after_name.split_whitespace().nth(index).expect("a field").parse().expect("a number") };
+    (field(11) + field(12)) / TICKS_PER_SECOND
 }
