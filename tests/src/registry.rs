@@ -10,6 +10,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
+use axum::serve::Listener;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use gavel_log::Hash;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::Signer;
+use crate::{Authority, Signer};
 
 /// What a component's layer is called.
 pub const WASM_LAYER: &str = "application/wasm";
@@ -102,7 +103,15 @@ impl Registry {
     /// # Panics
     /// When it cannot listen.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        Self::serve(TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port"))
+    }
+
+    /// The same over TLS, with a certificate of this authority's.
+    pub async fn start_with_tls(authority: &Authority) -> Self {
+        Self::serve(authority.listen().await)
+    }
+
+    fn serve(listener: impl Listener<Addr = SocketAddr>) -> Self {
         let addr = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared { addr, kept: Mutex::default() });
         let router = Router::new()

@@ -1,6 +1,6 @@
 //! Plugins out of OCI registries, good ones and hostile ones.
 
-use gavel_tests::{Access, Answer, Fault, GavelServer, Registry, Setup, Upstream, User, WASM_LAYER, gavel_command};
+use gavel_tests::{Access, Answer, Authority, Fault, GavelServer, Registry, Setup, Upstream, User, WASM_LAYER, gavel_command};
 use serde_json::{Value, json};
 
 use crate::guests::{MARKER, marker};
@@ -53,6 +53,25 @@ async fn a_policy_comes_by_tag_and_by_digest_and_judges() {
     let licence = registry.push_blob("text/plain", b"Apache-2.0");
     let older = registry.push_layers("acme/marker", "older", &[older, licence]);
     install(&alice, &older.by_tag).await.expect(201);
+}
+
+#[tokio::test]
+async fn over_tls_a_registry_is_believed_that_an_authority_of_the_machines_vouches_for() {
+    let authority = Authority::new();
+    let registry = Registry::start_with_tls(&authority).await;
+    let pushed = registry.push("acme/marker", "1", &marker(1000));
+    let upstream = Upstream::start().await;
+    let private = format!("[plugins.oci]\nprivate = [\"{}\"]\n", registry.name());
+    let setup = || Setup::with(&upstream).toml(&private);
+
+    let stranger = GavelServer::start(setup()).await;
+    install(&stranger.admin(), &pushed.by_tag).await.refused(502, "registry_unavailable");
+    assert!(registry.asked().is_empty(), "nothing is said to who cannot show who it is");
+
+    let certificate = authority.file();
+    let server = GavelServer::start(setup().env("SSL_CERT_FILE", certificate.to_str().unwrap())).await;
+    let installed = install(&server.admin(), &pushed.by_tag).await.expect(201);
+    assert_eq!((&installed["source"], &installed["version"]), (&json!("oci"), &json!("1.1000.0")));
 }
 
 #[tokio::test]
