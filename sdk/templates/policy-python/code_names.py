@@ -64,7 +64,7 @@ class Reading:
     def __init__(self, names: list[str]) -> None:
         self._names = names
         # A place is decided once this much is written after it: the longest name, and what shows that the word ends there.
-        self._reach = len(names[0]) + 1 if names else 0
+        self._reach = (len(names[0]) if names else 0) + 1
         # What is not decided yet, after the character before it.
         self._text = ""
         self._next = 0
@@ -85,13 +85,11 @@ class Reading:
         bytes_at = utf8_offsets(self._text)
         spans = []
         at = self._next
-        while at <= last and at < len(self._text):
-            name = next((name for name in self._names if stands_at(self._text, at, name)), None)
-            if name is None:
-                at += 1
-            else:
-                spans.append((self._dropped + bytes_at(at), self._dropped + bytes_at(at + len(name))))
-                at += len(name)
+        while name := self._next_name(at, last):
+            start, end = name
+            spans.append((self._dropped + bytes_at(start), self._dropped + bytes_at(end)))
+            at = end
+        at = max(at, last + 1)
         cleared = self._dropped + bytes_at(at)
         kept = max(at - 1, 0)
         self._dropped += bytes_at(kept)
@@ -99,9 +97,20 @@ class Reading:
         self._next = at - kept
         return spans, cleared
 
+    def _next_name(self, begin: int, last: int) -> tuple[int, int] | None:
+        """The first name that begins between these places; of those that begin alike, the longest."""
+        found = ((find_word(self._text, name, begin), name) for name in self._names)
+        places = [(at, at + len(name)) for at, name in found if begin <= at <= last]
+        return min(places, key=lambda place: place[0], default=None)
 
-def stands_at(text: str, at: int, name: str) -> bool:
-    end = at + len(name)
-    return (
-        text.startswith(name, at) and (at == 0 or text[at - 1] not in WORD) and (end == len(text) or text[end] not in WORD)
-    )
+
+def find_word(text: str, name: str, begin: int) -> int:
+    """Where a name stands as a whole word; -1 where it does not."""
+    at = text.find(name, begin)
+    while at != -1 and not is_word(text, at, at + len(name)):
+        at = text.find(name, at + 1)
+    return at
+
+
+def is_word(text: str, start: int, end: int) -> bool:
+    return (start == 0 or text[start - 1] not in WORD) and (end == len(text) or text[end] not in WORD)

@@ -2,6 +2,7 @@ import { utf8Offsets } from './utf8.js';
 
 // What a word is made of. A name inside a longer word is none: `Blue` is not found in `Bluebird`.
 const WORD = /^[A-Za-z0-9_]$/;
+const LOW_SURROGATE = /^[\udc00-\udfff]$/;
 
 /**
  * A search for these names, as whole words, without regard to the case of ASCII letters. Each call begins a text, which is
@@ -26,7 +27,7 @@ class Reading {
 
   constructor(names) {
     this.#names = names;
-    this.#reach = names.length === 0 ? 0 : names[0].length + 1;
+    this.#reach = (names[0]?.length ?? 0) + 1;
   }
 
   /** Reads on. Gives where names stand, and before which byte all is decided, whatever follows. */
@@ -42,19 +43,16 @@ class Reading {
 
   #decide(last) {
     const bytesAt = utf8Offsets(this.#text);
-    const byte = (at) => this.#dropped + bytesAt(at);
     const spans = [];
     let at = this.#next;
-    while (at <= last && at < this.#text.length) {
-      const name = this.#names.find((name) => this.#standsAt(at, name));
-      if (name === undefined) {
-        at += this.#text.codePointAt(at) > 0xffff ? 2 : 1;
-      } else {
-        spans.push({ start: byte(at), end: byte(at + name.length) });
-        at += name.length;
-      }
+    for (let name = this.#nextName(at, last); name !== undefined; name = this.#nextName(at, last)) {
+      spans.push({ start: this.#dropped + bytesAt(name.start), end: this.#dropped + bytesAt(name.end) });
+      at = name.end;
     }
-    const cleared = byte(at);
+    at = Math.max(at, last + 1);
+    // Not between the two halves of a character.
+    if (LOW_SURROGATE.test(this.#text.charAt(at))) at -= 1;
+    const cleared = this.#dropped + bytesAt(at);
     const kept = Math.max(at - 1, 0);
     this.#dropped += bytesAt(kept);
     this.#text = this.#text.slice(kept);
@@ -62,11 +60,26 @@ class Reading {
     return { spans, cleared };
   }
 
-  #standsAt(at, name) {
+  /** The first name that begins between these places; of those that begin alike, the longest. */
+  #nextName(from, last) {
+    let next;
+    for (const name of this.#names) {
+      const start = this.#indexOf(name, from);
+      if (start !== -1 && start <= last && (next === undefined || start < next.start)) {
+        next = { start, end: start + name.length };
+      }
+    }
+    return next;
+  }
+
+  /** Where a name stands as a whole word; -1 where it does not. */
+  #indexOf(name, from) {
     const text = this.#text;
-    return (
-      text.startsWith(name, at) && !WORD.test(text.charAt(at - 1)) && !WORD.test(text.charAt(at + name.length))
-    );
+    let at = text.indexOf(name, from);
+    while (at !== -1 && (WORD.test(text.charAt(at - 1)) || WORD.test(text.charAt(at + name.length)))) {
+      at = text.indexOf(name, at + 1);
+    }
+    return at;
   }
 }
 

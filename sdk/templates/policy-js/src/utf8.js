@@ -3,6 +3,8 @@
  * to the latter for one text. Asked in rising order, it reads the text once.
  */
 export function utf8Offsets(text) {
+  // Of ASCII both are the same.
+  if (/^[\0-\x7f]*$/.test(text)) return (offset) => offset;
   let units = 0;
   let bytes = 0;
   return (offset) => {
