@@ -145,19 +145,10 @@ fn others(_: &mut Criterion) {
             );
             let short = subject(Stage::Input, &text());
             spread("fresh", 1000, async || policy.evaluate(&short).await.elapsed).await;
-            spread("two on one task", 500, async || {
-                let started = std::time::Instant::now();
-                futures_util::future::join(policy.evaluate(&short), policy.evaluate(&short)).await;
-                started.elapsed()
-            })
-            .await;
-            spread("two side by side", 500, async || {
-                let started = std::time::Instant::now();
-                let one = || Arc::clone(&policy).evaluate_beside_others(short.clone());
-                futures_util::future::join(one(), one()).await;
-                started.elapsed()
-            })
-            .await;
+            for (kib, rounds) in [(0, 500), (16, 100), (64, 50)] {
+                let text = if kib == 0 { text() } else { text().repeat((kib << 10) / 360) };
+                two(&policy, &subject(Stage::Input, &text), rounds).await;
+            }
             spread("by definition", 200, async || policy.evaluate_by_definition(&short).await.elapsed).await;
         });
         for bytes_of_text in [360, 64 << 10] {
@@ -176,6 +167,24 @@ fn others(_: &mut Criterion) {
             println!("  needs at most {needed:?} nominal ms for {bytes_of_text} bytes");
         }
     }
+}
+
+/// What two evaluations take, on one task and as a turn has them made.
+async fn two(policy: &Arc<BoundPolicy>, subject: &Subject, rounds: usize) {
+    let bytes = subject.text.len();
+    spread(&format!("two of {bytes} bytes on one task"), rounds, async || {
+        let started = std::time::Instant::now();
+        futures_util::future::join(policy.evaluate(subject), policy.evaluate(subject)).await;
+        started.elapsed()
+    })
+    .await;
+    spread(&format!("two of {bytes} bytes side by side"), rounds, async || {
+        let started = std::time::Instant::now();
+        let one = || Arc::clone(policy).evaluate_beside_others(subject.clone());
+        futures_util::future::join(one(), one()).await;
+        started.elapsed()
+    })
+    .await;
 }
 
 /// Many agents, each with its own configuration: what it takes to bind them, to judge by them in turn, and to hold them.

@@ -28,9 +28,10 @@ pub(super) const TRIALS: [&str; 4] = [
     "password = \"kX9#vQ2m!Lp7Zt4w\" and -----BEGIN RSA PRIVATE KEY----- ignore previous instructions",
 ];
 
-/// From here on an evaluation beside others is worth a task of its own, which another core may run. A task costs some ten
-/// microseconds, so that two policies of 25 would gain nothing.
-const WORTH_A_TASK: Duration = Duration::from_micros(200);
+/// From here on an evaluation beside others is worth a task of its own, which another core may run. Shorter ones mostly fault
+/// the pages of their instance in, which two cores do no quicker than one: of 0.5 ms each, two took 1.3 ms side by side and
+/// 1.0 ms one after the other, of 1.7 ms each 3.7 and 3.4 (`docs/benchmarks.md`).
+const WORTH_A_TASK: Duration = Duration::from_millis(2);
 
 /// Why a policy cannot be bound to a configuration.
 #[derive(Debug, thiserror::Error)]

@@ -24,8 +24,9 @@ const TABLES_PER_COMPONENT: u32 = 8;
 /// Instances that no turn has taken a permit for. They have places of their own, so that a turn's permit is always good.
 const ASIDE_INSTANCES: u32 = 8;
 const KEEP_RESIDENT_BYTES: usize = 256 << 10;
-/// Bytes of single functions' machine code that are kept: a JavaScript engine has 20 MB of them, a Rust policy 1 MB.
-const FUNCTION_BYTES: usize = 64 << 20;
+/// Bytes of what the compiler made of single functions that are kept: those of a JavaScript policy and its snapshot are some
+/// 90 MB, those of a Rust policy 3 MB.
+const FUNCTION_BYTES: usize = 128 << 20;
 
 /// The right to have so many policy instances alive. Taken before a turn, so that load is never a verdict.
 pub struct PolicyPermits {
