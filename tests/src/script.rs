@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Response, header};
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
 /// Tokens that every answer says to have cost.
 const USAGE: (u64, u64) = (11, 7);
-/// More permits than any script has deltas.
+/// More than any script has deltas.
 const EVERYTHING: usize = 1 << 20;
 
 /// One reply.
@@ -22,7 +21,7 @@ pub struct Script {
     status: u16,
     headers: BTreeMap<&'static str, String>,
     steps: Vec<Step>,
-    pace: Option<Arc<Semaphore>>,
+    pace: Option<watch::Receiver<usize>>,
     mute: bool,
 }
 
@@ -39,13 +38,13 @@ enum Step {
     Stall,
 }
 
-/// A test's hold on a paced reply.
-pub struct Pace(Arc<Semaphore>);
+/// A test's hold on a paced reply, or on all replies of one script: how many deltas each may send.
+pub struct Pace(watch::Sender<usize>);
 
 impl Pace {
     /// Lets so many more deltas go.
     pub fn let_go(&self, deltas: usize) {
-        self.0.add_permits(deltas);
+        self.0.send_modify(|allowed| *allowed += deltas);
     }
 
     /// Lets all the rest go.
@@ -108,8 +107,8 @@ impl Script {
 
     /// The same, but each delta waits until the test lets it go.
     pub fn says_at_a_pace<S: Into<String>>(deltas: impl IntoIterator<Item = S>) -> (Self, Pace) {
-        let pace = Arc::new(Semaphore::new(0));
-        let script = Self { pace: Some(pace.clone()), ..Self::says(deltas) };
+        let (pace, allowed) = watch::channel(0);
+        let script = Self { pace: Some(allowed), ..Self::says(deltas) };
         (script, Pace(pace))
     }
 
@@ -181,13 +180,16 @@ impl Script {
         for (name, value) in &self.headers {
             response = response.header(*name, value);
         }
-        let state = (self.steps.into_iter(), self.pace, Ending(Some(ended)));
-        let body = unfold(state, |(mut steps, pace, mut ended)| async move {
+        let state = (self.steps.into_iter(), self.pace, 0, Ending(Some(ended)));
+        let body = unfold(state, |(mut steps, mut pace, mut deltas, mut ended)| async move {
             // Lets the connection write what it has: each step goes out on its own.
             tokio::task::yield_now().await;
             let step = steps.next();
-            if let (Some(Step::Delta(_)), Some(pace)) = (&step, &pace) {
-                pace.acquire().await.ok()?.forget();
+            if let (Some(Step::Delta(_)), Some(pace)) = (&step, &mut pace) {
+                if pace.wait_for(|allowed| *allowed > deltas).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                deltas += 1;
             }
             let sent = match step {
                 Some(Step::Delta(bytes) | Step::Bytes(bytes)) => Ok(bytes),
@@ -198,7 +200,7 @@ impl Script {
                     return None;
                 }
             };
-            Some((sent, (steps, pace, ended)))
+            Some((sent, (steps, pace, deltas, ended)))
         });
         response.body(Body::from_stream(body)).expect("a script's headers are valid")
     }

@@ -1,6 +1,6 @@
 //! What every request meets: tokens, problems, ids, health.
 
-use gavel_tests::{Answer, GavelServer, User, gavel};
+use gavel_tests::{Answer, Figures, GavelServer, Setup, Upstream, User, gavel, within};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -104,6 +104,22 @@ async fn health_is_for_everyone_and_says_how_the_log_stands() {
             listener.get(probe).await.expect(200);
         }
     }
+}
+
+#[tokio::test]
+async fn it_is_ready_once_what_most_agents_are_judged_by_is_compiled() {
+    let upstream = Upstream::start().await;
+    let server = GavelServer::start(Setup::with(&upstream).makes_its_master_key()).await;
+    let anyone = server.anyone();
+    anyone.get("/health/live").await.expect(200);
+    within("readiness", async {
+        let probe = async || anyone.get("/health/ready").await;
+        while probe().await.status == 503 {}
+    })
+    .await;
+    let figures = Figures::of(&server).await;
+    assert!(figures.one("gavel_sandbox_snapshot_bytes", &[]) > 0.0, "a turn finds its snapshots");
+    anyone.get("/health/ready").await.expect(200);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Plugins out of OCI registries, good ones and hostile ones.
 
-use gavel_tests::{Access, Answer, Authority, Fault, GavelServer, Registry, Setup, Upstream, User, WASM_LAYER, gavel_command};
+use gavel_tests::{
+    Access, Answer, Authority, Fault, GavelServer, Registry, Setup, Upstream, User, WASM_LAYER, gavel_command,
+};
 use serde_json::{Value, json};
 
 use crate::guests::{MARKER, marker};
