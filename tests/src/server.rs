@@ -193,6 +193,16 @@ impl GavelServer {
         self.bearer(made.out.trim_end())
     }
 
+    /// Waits until it says that it is ready: until then it works, but compiles what most agents are judged by.
+    ///
+    /// # Panics
+    /// When it does not say so in time.
+    pub async fn is_ready(&self) {
+        let anyone = self.anyone();
+        let ready = async { while anyone.get("/health/ready").await.status == 503 {} };
+        tokio::time::timeout(START_DEADLINE, ready).await.expect("the server is ready in time");
+    }
+
     /// Someone without a token.
     #[must_use]
     pub fn anyone(&self) -> User {

@@ -343,6 +343,7 @@ fn line(method: &str, path: &str) -> Option<May> {
 #[tokio::test]
 async fn every_route_lets_in_whom_the_table_names_and_no_one_else() {
     let (server, _upstream, admin) = gavel().await;
+    server.is_ready().await;
     let cast = Cast::assemble(&server, admin).await;
     let mut wrong = Vec::new();
     for (method, path, _) in gavel::auth::routes() {

@@ -1,6 +1,6 @@
 //! What every request meets: tokens, problems, ids, health.
 
-use gavel_tests::{Answer, Figures, GavelServer, Setup, Upstream, User, gavel, within};
+use gavel_tests::{Answer, Figures, GavelServer, Setup, Upstream, User, gavel};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -89,6 +89,7 @@ async fn every_answer_carries_a_request_id() {
 #[tokio::test]
 async fn health_is_for_everyone_and_says_how_the_log_stands() {
     let (server, _upstream, alice) = gavel().await;
+    server.is_ready().await;
     let agent = alice.starts(json!({})).await;
     alice.chat(&agent).await.say("Hello").await.ended("stop");
     let head = server.log().head().await;
@@ -112,11 +113,7 @@ async fn it_is_ready_once_what_most_agents_are_judged_by_is_compiled() {
     let server = GavelServer::start(Setup::with(&upstream).makes_its_master_key()).await;
     let anyone = server.anyone();
     anyone.get("/health/live").await.expect(200);
-    within("readiness", async {
-        let probe = async || anyone.get("/health/ready").await;
-        while probe().await.status == 503 {}
-    })
-    .await;
+    server.is_ready().await;
     let figures = Figures::of(&server).await;
     assert!(figures.one("gavel_sandbox_snapshot_bytes", &[]) > 0.0, "a turn finds its snapshots");
     anyone.get("/health/ready").await.expect(200);
