@@ -12,6 +12,7 @@ use super::gate::{Cleared, PolicyEdits, clear_whole};
 use crate::plugins::{BoundBinding, BoundSet};
 
 /// What the turn tells every policy besides the text.
+#[derive(Clone)]
 pub(crate) struct SubjectFrame {
     pub(crate) model: String,
     pub(crate) provider: String,

@@ -1,11 +1,14 @@
 //! One turn from its input to its last frame.
 
+use std::sync::Arc;
+
 use gavel_log::judged::{Stage, Subject};
 use gavel_log::record::Mode;
-use gavel_sandbox::provider::{ChatStream, Message, ProviderPermit};
+use gavel_sandbox::provider::{ChatStream, Message, ReadyChat};
 use gavel_store::{InputFate, InputSeal, InputSealed, MessageDraft};
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::attachment::Enclosed;
 use super::facts::facts;
@@ -24,7 +27,7 @@ use crate::clock;
 /// A turn under way: what all its steps need.
 pub(super) struct Turn {
     pub(super) begun: Begun,
-    pub(super) subject: SubjectFrame,
+    pub(super) subject: Arc<SubjectFrame>,
     pub(super) record: RecordFrame,
     /// The names of the tools that the model is given.
     pub(super) tools: Vec<String>,
@@ -48,9 +51,11 @@ impl Begun {
     /// When nobody reads the frames any more, or on `cancel`, the turn ends as cancelled.
     pub async fn run(mut self, frames: Sender<Frame>, cancel: CancellationToken) {
         let answer = self.answer;
+        // Another worker makes the provider's instance while this one judges.
         let permit = self.provider_permit.take();
+        let ready = permit.map(|permit| self.turns.plugins.providers.ready(&self.provider.binding, permit));
         let failed = match Turn::prepare(self, frames.clone(), cancel) {
-            Ok(turn) => turn.run(permit).await.err(),
+            Ok(turn) => turn.run(ready).await.err(),
             Err(error) => Some(error),
         };
         if let Some(error) = failed {
@@ -78,13 +83,13 @@ impl Turn {
             provider: agent.provider.clone(),
             metrics: turns.metrics.clone(),
         };
-        let subject = SubjectFrame {
+        let subject = Arc::new(SubjectFrame {
             model: agent.model.clone(),
             provider: agent.provider.clone(),
             now_ms: u64::try_from(clock::now_ms()).unwrap_or(0),
             facts: Vec::new(),
             history: Vec::new(),
-        };
+        });
         Ok(Self {
             begun,
             subject,
@@ -97,28 +102,24 @@ impl Turn {
         })
     }
 
-    async fn run(mut self, permit: Option<ProviderPermit>) -> Result<(), TurnError> {
+    async fn run(mut self, ready: Option<ReadyChat>) -> Result<(), TurnError> {
         let prompt = match self.begun.request.stateless.take() {
             Some(stateless) => {
-                self.subject.facts = self.facts(0);
+                Arc::make_mut(&mut self.subject).facts = self.facts(0);
                 stateless.prompt(&self.begun.request.agent)
             }
             None => self.session_prompt().await?,
         };
         self.structured = stateless::is_structured(&prompt.request);
         self.tools = prompt.request.tools.iter().map(|tool| tool.name.clone()).collect();
-        if self.is_enforced() {
-            self.run_enforced(permit, prompt).await
-        } else {
-            self.run_observed(permit, prompt).await
-        }
+        if self.is_enforced() { self.run_enforced(ready, prompt).await } else { self.run_observed(ready, prompt).await }
     }
 
     /// The agent's session as a prompt, judged where need be.
     async fn session_prompt(&mut self) -> Result<Prompt, TurnError> {
-        let turns = std::sync::Arc::clone(&self.begun.turns);
+        let turns = Arc::clone(&self.begun.turns);
         let conversation = history::read(&turns, &self.record, &self.begun.session, &self.begun.request.agent)?;
-        self.subject.facts = self.facts(conversation.turns());
+        Arc::make_mut(&mut self.subject).facts = self.facts(conversation.turns());
         let mut prompt = conversation.prompt(&self.begun.set, &turns.fates, &self.subject, &self.record).await?;
         self.enclosed = self.enclose(&mut prompt).await?;
         Ok(prompt)
@@ -132,24 +133,26 @@ impl Turn {
             self.observe_instructions(prompt).await?;
         }
         if self.begun.set.needs_history() {
-            self.subject.history = prompt.history();
+            Arc::make_mut(&mut self.subject).history = prompt.history();
         }
         self.begun.timing.pass(Point::Prompted);
         Ok(())
     }
 
     /// Nothing holds anything back: the provider is called at once, and only its first chunk waits for the input's seal.
-    async fn run_observed(mut self, permit: Option<ProviderPermit>, mut prompt: Prompt) -> Result<(), TurnError> {
-        let chat = self.start(permit, &prompt, &self.begun.request.text);
+    async fn run_observed(mut self, ready: Option<ReadyChat>, mut prompt: Prompt) -> Result<(), TurnError> {
+        let chat = self.start(ready, &prompt, &self.begun.request.text);
         self.prompted(&mut prompt).await?;
+        let lane = self.lane_ahead();
         let input = self.judge_input(&prompt.asked).await;
-        let (turn, lane) = tokio::join!(self.seal_input(&input, prompt), self.lane_ahead());
-        self.output(chat, turn?, lane).await
+        let turn = self.seal_input(&input, prompt).await?;
+        self.output(chat, turn, self.opened(lane).await).await
     }
 
     /// The provider is called with what passed, while the input is sealed; of a blocked input it never hears.
-    async fn run_enforced(mut self, permit: Option<ProviderPermit>, mut prompt: Prompt) -> Result<(), TurnError> {
+    async fn run_enforced(mut self, ready: Option<ReadyChat>, mut prompt: Prompt) -> Result<(), TurnError> {
         self.prompted(&mut prompt).await?;
+        let lane = self.lane_ahead();
         let input = self.judge_input(&prompt.asked).await;
         if input.passage.blocked {
             self.seal_input(&input, prompt).await?;
@@ -161,14 +164,13 @@ impl Turn {
             let turn = self.seal_input(&input, prompt).await?;
             return self.refuse_output(turn).await;
         }
-        let chat = self.start(permit, &prompt, &input.passage.text);
-        let (turn, lane) = tokio::join!(self.seal_input(&input, prompt), self.lane_ahead());
-        self.output(chat, turn?, lane).await
+        let chat = self.start(ready, &prompt, &input.passage.text);
+        let turn = self.seal_input(&input, prompt).await?;
+        self.output(chat, turn, self.opened(lane).await).await
     }
 
-    /// Starts the provider on the conversation and the text that passed.
-    fn start(&self, permit: Option<ProviderPermit>, prompt: &Prompt, text: &str) -> Option<ChatStream> {
-        let provider = &self.begun.provider;
+    /// Asks the provider, with the conversation and the text that passed.
+    fn start(&self, ready: Option<ReadyChat>, prompt: &Prompt, text: &str) -> Option<ChatStream> {
         let mut request = prompt.request.clone();
         request.model.clone_from(&self.begun.request.agent.model);
         request.messages.push(match &prompt.asked {
@@ -177,8 +179,8 @@ impl Turn {
         });
         let turns = &self.begun.turns;
         let upstream = self.begun.timing.upstream();
-        permit.map(|permit| match turns.credential(&self.begun.request.agent, provider) {
-            Ok(key) => turns.plugins.providers.chat(&provider.binding, permit, key, Some(upstream), request),
+        ready.map(|ready| match turns.credential(&self.begun.request.agent, &self.begun.provider) {
+            Ok(key) => ready.ask(key, Some(upstream), request),
             Err(error) => ChatStream::failed(error),
         })
     }
@@ -191,10 +193,18 @@ impl Turn {
         Input { judgement, subject: self.subject.subject(place, text), passage }
     }
 
-    /// The answer's lane, opened when the provider and the writer have been set going.
-    async fn lane_ahead(&self) -> Lane {
-        tokio::task::yield_now().await;
-        self.lane(Stage::Output).await
+    /// The answer's lane, opened while the input is judged or sealed: in a task of its own, since judging holds this one.
+    fn lane_ahead(&self) -> AbortOnDropHandle<Lane> {
+        let (set, subject, mode) = (Arc::clone(&self.begun.set), Arc::clone(&self.subject), self.record.mode);
+        AbortOnDropHandle::new(tokio::spawn(async move { Lane::open(&set, &subject, Stage::Output, mode).await }))
+    }
+
+    /// The lane that was opened ahead, or another one, should that have panicked.
+    async fn opened(&self, ahead: AbortOnDropHandle<Lane>) -> Lane {
+        match ahead.await {
+            Ok(lane) => lane,
+            Err(_) => self.lane(Stage::Output).await,
+        }
     }
 
     /// Seals the input and announces its verdict. Gives the turn's number.

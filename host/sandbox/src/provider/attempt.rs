@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::sync::mpsc;
+use tokio::sync::{SetOnce, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use wasmtime::Store;
 
@@ -16,8 +16,7 @@ use super::grant::Grant;
 use super::guest::{DeltaSink, Guest, instantiate, within};
 use super::ledger::{Ledger, Stop};
 use super::limits::{SHORT_RETRY_AFTER, TRIAL};
-use super::observe::UpstreamObserver;
-use super::outbound::Outbound;
+use super::outbound::{Caller, Outbound};
 use super::runtime::{ProviderBinding, Shared};
 
 /// Most models of a list; further ones are left out.
@@ -28,8 +27,16 @@ const COMPUTED_TOO_LONG: &str = "it computed longer than it may";
 pub(super) struct Chat {
     pub(super) shared: Arc<Shared>,
     pub(super) binding: Arc<ProviderBinding>,
-    pub(super) key: Option<Arc<SecretString>>,
-    pub(super) observer: Option<Arc<dyn UpstreamObserver>>,
+    /// Nothing is sent before this is known.
+    pub(super) caller: Arc<SetOnce<Caller>>,
+}
+
+/// A configured instance that waits for its chat.
+struct Ready {
+    store: Store<Guest>,
+    plugin: ProviderPlugin,
+    /// How long it may still compute.
+    left: Duration,
 }
 
 /// A failed attempt.
@@ -45,26 +52,39 @@ impl From<ProviderError> for Failure {
     }
 }
 
-/// Attempts the chat until it ends, within its whole time.
+/// Makes an instance, waits for the request, and attempts the chat until it ends, within its whole time from then on.
 pub(super) async fn run(
     chat: &Chat,
-    request: wit::Request,
+    request: oneshot::Receiver<wit::Request>,
     deltas: mpsc::Sender<Delta>,
 ) -> Result<Completion, ProviderError> {
-    chat.require_key()?;
-    let attempts = timeout(chat.shared.limits.chat, attempts(chat, &request, &deltas)).await;
-    attempts.unwrap_or_else(|_| Err(ProviderError::Timeout("the chat took longer than it may".into())))
+    let spent = async {
+        chat.caller.wait().await;
+        sleep(chat.shared.limits.chat).await;
+    };
+    tokio::select! {
+        biased;
+        ended = attempts(chat, request, &deltas) => ended,
+        () = spent => Err(ProviderError::Timeout("the chat took longer than it may".into())),
+    }
 }
 
 async fn attempts(
     chat: &Chat,
-    request: &wit::Request,
+    request: oneshot::Receiver<wit::Request>,
     deltas: &mpsc::Sender<Delta>,
 ) -> Result<Completion, ProviderError> {
+    let mut ready = prepare(chat, deltas).await;
+    let request = request.await.map_err(|_| ProviderError::Cancelled)?;
+    chat.require_key()?;
     let mut pause = chat.shared.limits.backoff;
     let mut left = chat.shared.limits.retries;
     loop {
-        let Failure { error, again } = match attempt(chat, request, deltas.clone()).await {
+        let outcome = match ready {
+            Ok(ready) => attempt(chat, ready, &request, deltas).await,
+            Err(failure) => Err(failure),
+        };
+        let Failure { error, again } = match outcome {
             Ok(completion) => return Ok(completion),
             Err(failure) => failure,
         };
@@ -73,6 +93,7 @@ async fn attempts(
         tracing::debug!(provider = %chat.binding.component().manifest().name, %error, "trying again");
         sleep(with_jitter(asked.unwrap_or(pause))).await;
         pause = pause.saturating_mul(2);
+        ready = prepare(chat, deltas).await;
     }
 }
 
@@ -82,17 +103,29 @@ fn with_jitter(pause: Duration) -> Duration {
     pause.saturating_add(pause.mul_f64(f64::from(random) / f64::from(u32::MAX)))
 }
 
-async fn attempt(chat: &Chat, request: &wit::Request, deltas: mpsc::Sender<Delta>) -> Result<Completion, Failure> {
+async fn prepare(chat: &Chat, deltas: &mpsc::Sender<Delta>) -> Result<Ready, Failure> {
     let sink = DeltaSink { deltas: deltas.clone(), max_bytes: chat.shared.limits.delta_bytes, began: false };
     let (store, plugin) =
         instantiate(&chat.shared.engine, chat.binding.component().pre(), chat.guest(Some(sink))).await;
     let mut store = store;
     let plugin = plugin.map_err(|error| trapped(&error))?;
-    let called = within(&chat.shared.lane, chat.shared.limits.compute, async {
-        chat.configure(&plugin, &mut store).await?;
-        plugin.gavel_plugin_provider().call_chat(&mut store, request).await.map_err(|error| trapped(&error))
-    });
-    let answered = called.await.unwrap_or_else(|| Err(ProviderError::Trap(COMPUTED_TOO_LONG.into())))?;
+    let mut left = chat.shared.limits.compute;
+    let configured = within(&chat.shared.lane, &mut left, chat.configure(&plugin, &mut store)).await;
+    configured.unwrap_or_else(|| Err(ProviderError::Trap(COMPUTED_TOO_LONG.into())))?;
+    Ok(Ready { store, plugin, left })
+}
+
+async fn attempt(
+    chat: &Chat,
+    ready: Ready,
+    request: &wit::Request,
+    deltas: &mpsc::Sender<Delta>,
+) -> Result<Completion, Failure> {
+    let Ready { mut store, plugin, mut left } = ready;
+    let called =
+        within(&chat.shared.lane, &mut left, plugin.gavel_plugin_provider().call_chat(&mut store, request)).await;
+    let called = called.ok_or_else(|| ProviderError::Trap(COMPUTED_TOO_LONG.into()))?;
+    let answered = called.map_err(|error| trapped(&error))?;
     let began = store.data().began();
     answered.map(Into::into).map_err(|error| {
         let stop = store.data().ledger().stop();
@@ -105,7 +138,8 @@ pub(super) async fn models(chat: &Chat) -> Result<Vec<Model>, ProviderError> {
     chat.require_key()?;
     let (mut store, plugin) = instantiate(&chat.shared.engine, chat.binding.component().pre(), chat.guest(None)).await;
     let plugin = plugin.map_err(|error| trapped(&error))?;
-    let called = within(&chat.shared.lane, chat.shared.limits.compute, async {
+    let mut left = chat.shared.limits.compute;
+    let called = within(&chat.shared.lane, &mut left, async {
         chat.configure(&plugin, &mut store).await?;
         plugin.gavel_plugin_provider().call_models(&mut store).await.map_err(|error| trapped(&error))
     });
@@ -121,8 +155,10 @@ pub(super) async fn trial<T>(
     call: impl AsyncFnOnce(&ProviderPlugin, &mut Store<Guest>) -> wasmtime::Result<T>,
 ) -> Result<T, String> {
     let nothing = Grant { origins: Vec::new(), credential: None, allow_private: false };
-    let guest = Guest::new(shared.outbound(Arc::new(nothing), None, None), None);
-    let called = within(&shared.lane, TRIAL, async {
+    let nobody = Arc::new(SetOnce::new_with(Some(Caller { key: None, observer: None })));
+    let guest = Guest::new(shared.outbound(Arc::new(nothing), nobody), None);
+    let mut left = TRIAL;
+    let called = within(&shared.lane, &mut left, async {
         let (mut store, plugin) = instantiate(&shared.engine, pre, guest).await;
         call(&plugin?, &mut store).await
     });
@@ -137,25 +173,24 @@ fn trapped(error: &wasmtime::Error) -> ProviderError {
 }
 
 impl Shared {
-    fn outbound(
-        &self,
-        grant: Arc<Grant>,
-        key: Option<Arc<SecretString>>,
-        observer: Option<Arc<dyn UpstreamObserver>>,
-    ) -> Outbound {
+    fn outbound(&self, grant: Arc<Grant>, caller: Arc<SetOnce<Caller>>) -> Outbound {
         let ledger = Arc::new(Ledger::new(self.limits.response_bytes));
-        Outbound { clients: self.clients.clone(), limits: self.limits.clone(), grant, key, ledger, observer }
+        Outbound { clients: self.clients.clone(), limits: self.limits.clone(), grant, caller, ledger }
     }
 }
 
 impl Chat {
     fn guest(&self, sink: Option<DeltaSink>) -> Guest {
-        Guest::new(self.shared.outbound(self.binding.grant.clone(), self.key.clone(), self.observer.clone()), sink)
+        Guest::new(self.shared.outbound(self.binding.grant.clone(), self.caller.clone()), sink)
+    }
+
+    fn key(&self) -> Option<&SecretString> {
+        self.caller.get()?.key.as_deref()
     }
 
     fn require_key(&self) -> Result<(), ProviderError> {
         let unusable = |why| Err(ProviderError::NoKey(why));
-        match (&self.binding.grant.credential, &self.key) {
+        match (&self.binding.grant.credential, self.key()) {
             (Some(credential), None) if credential.required => unusable("there is no key for the agent's provider"),
             (Some(credential), Some(key)) if credential.value(key).is_none() => {
                 unusable("the key for the agent's provider holds characters that no header may")
@@ -174,7 +209,7 @@ impl Chat {
 
     /// What the guest's error means, corrected by what the host itself knows.
     fn failure(&self, error: wit::Error, stop: Option<Stop>, began: bool, closed: bool) -> Failure {
-        let words = |words: &str| detail(words, self.key.as_deref());
+        let words = |words: &str| detail(words, self.key());
         let broken =
             |why: String| if began { ProviderError::Interrupted(why) } else { ProviderError::Unavailable(why) };
         match (error, stop) {

@@ -132,20 +132,19 @@ enum Step<T> {
     Spent,
 }
 
-/// Runs a guest's future until it has computed longer than it may; none then.
+/// Runs a guest's future until it has computed longer than it may; none then. What it computed is taken from `left`.
 ///
 /// The time of each poll counts: a guest that waits for the host or the network is not polled, and one that loops
 /// yields at each epoch. One that has run for a slice goes on in the slow lane, until it waits for something.
-pub(super) async fn within<T>(lane: &SlowLane, compute: Duration, future: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn within<T>(lane: &SlowLane, left: &mut Duration, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
-    let mut left = compute;
     let mut turn = None;
     loop {
         let step = poll_fn(|cx| {
             let begun = Instant::now();
             let polled = future.as_mut().poll(cx);
             let took = begun.elapsed();
-            left = left.saturating_sub(took);
+            *left = left.saturating_sub(took);
             match polled {
                 Poll::Ready(value) => Poll::Ready(Step::Answered(value)),
                 Poll::Pending if left.is_zero() => Poll::Ready(Step::Spent),
@@ -191,7 +190,8 @@ mod tests {
     async fn a_guest_that_computes_long_waits_for_its_turn_and_one_that_waits_holds_none() {
         let lane = SlowLane::of(1);
         let held = lane.turn().await;
-        let mut guest = pin!(within(&lane, Duration::from_secs(1), computes_and_waits()));
+        let mut left = Duration::from_secs(1);
+        let mut guest = pin!(within(&lane, &mut left, computes_and_waits()));
         assert!(timeout(SOON, &mut guest).await.is_err());
         assert!(timeout(SOON, lane.turn()).await.is_err(), "another has it");
         drop(held);
@@ -203,7 +203,8 @@ mod tests {
     async fn the_wait_for_a_turn_is_not_computing() {
         let lane = SlowLane::of(1);
         let held = lane.turn().await;
-        let mut guest = pin!(within(&lane, 20 * SLICE, computes_and_waits()));
+        let mut left = 20 * SLICE;
+        let mut guest = pin!(within(&lane, &mut left, computes_and_waits()));
         assert!(timeout(SOON, &mut guest).await.is_err(), "it waits for its turn longer than it may compute");
         drop(held);
         assert!(timeout(SOON, &mut guest).await.is_err());

@@ -44,4 +44,4 @@ pub use observe::UpstreamObserver;
 pub use origin::{Origin, OriginError};
 pub use reach::{Prohibited, Reach};
 pub use runtime::{ProviderBinding, ProviderComponent, ProviderPermit, ProviderRuntime};
-pub use stream::ChatStream;
+pub use stream::{ChatStream, ReadyChat};

@@ -9,6 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as _;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::SetOnce;
 use url::Url;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -34,8 +35,14 @@ pub(super) struct Outbound {
     pub(super) clients: Arc<Clients>,
     pub(super) limits: Arc<ProviderLimits>,
     pub(super) grant: Arc<Grant>,
-    pub(super) key: Option<Arc<SecretString>>,
+    /// An instance may be made before anyone may hear of its chat: what it sends by then waits for this.
+    pub(super) caller: Arc<SetOnce<Caller>>,
     pub(super) ledger: Arc<Ledger>,
+}
+
+/// On whose behalf requests are sent.
+pub(super) struct Caller {
+    pub(super) key: Option<Arc<SecretString>>,
     pub(super) observer: Option<Arc<dyn UpstreamObserver>>,
 }
 
@@ -81,8 +88,11 @@ impl Outbound {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string()).map_err(|_| Error::HttpRequestUriInvalid)?;
         self.check_destination(&url)?;
+        if header_bytes(&parts.headers) > HEADER_BYTES {
+            return Err(Error::HttpRequestHeaderSectionSize(None));
+        }
         let mut outgoing = reqwest::Request::new(parts.method, url);
-        *outgoing.headers_mut() = self.headers(parts.headers)?;
+        *outgoing.headers_mut() = parts.headers;
         if !body.is_end_stream() {
             let bounded = Limited::new(body, self.limits.request_bytes);
             *outgoing.body_mut() = Some(reqwest::Body::wrap_stream(bounded.into_data_stream()));
@@ -103,38 +113,18 @@ impl Outbound {
         Ok(())
     }
 
-    /// The guest's headers with the credential; only ever called for a granted origin.
-    fn headers(&self, mut headers: HeaderMap) -> Result<HeaderMap, Error> {
-        if header_bytes(&headers) > HEADER_BYTES {
-            return Err(Error::HttpRequestHeaderSectionSize(None));
-        }
-        if let Some(credential) = &self.grant.credential {
-            headers.remove(&credential.header);
-            if let Some(key) = &self.key {
-                let value = credential.value(key).ok_or(Error::ConfigurationError)?;
-                headers.insert(credential.header.clone(), value);
-            }
-        }
-        // Of the trace the guest knows nothing: a value of its own would tie strangers' traces together.
-        headers.remove(TRACE_PARENT);
-        headers.remove(TRACE_STATE);
-        if let Some(parent) = self.observer.as_ref().and_then(|observer| observer.traceparent()) {
-            headers.insert(TRACE_PARENT, parent);
-        }
-        Ok(headers)
-    }
-
     fn exchange(
         &self,
-        request: reqwest::Request,
+        mut request: reqwest::Request,
         options: RequestOptions,
     ) -> impl Future<Output = Result<Answer, Error>> + use<> {
         let client = self.clients.get(self.grant.allow_private).clone();
-        let (ledger, key) = (self.ledger.clone(), self.key.clone());
-        let observer = self.observer.clone();
+        let (ledger, grant, caller) = (self.ledger.clone(), self.grant.clone(), self.caller.clone());
         let first_byte = shorter(self.limits.first_byte, options.first_byte_timeout);
         let idle = shorter(self.limits.idle, options.between_bytes_timeout);
         async move {
+            let Caller { key, observer } = caller.wait().await;
+            sign(request.headers_mut(), &grant, key.as_deref(), observer.as_deref())?;
             let origin = Origin::of(request.url()).map(|origin| origin.to_string()).unwrap_or_default();
             let sent = Instant::now();
             let answered = tokio::time::timeout(first_byte, client.execute(request)).await;
@@ -155,7 +145,7 @@ impl Outbound {
                 ledger.note(Stop::TooLarge("the response's header is too large"));
                 return Err(Error::HttpResponseHeaderSectionSize(None));
             }
-            if let Some(key) = &key {
+            if let Some(key) = key {
                 mask(&mut parts.headers, key);
             }
             let body = ResponseBody::new(body, ledger, idle).boxed_unsync();
@@ -163,6 +153,29 @@ impl Outbound {
             Ok((http::Response::from_parts(parts, body), driven))
         }
     }
+}
+
+/// Gives the guest's headers the credential and the host's trace; only ever called for a granted origin.
+fn sign(
+    headers: &mut HeaderMap,
+    grant: &Grant,
+    key: Option<&SecretString>,
+    observer: Option<&dyn UpstreamObserver>,
+) -> Result<(), Error> {
+    if let Some(credential) = &grant.credential {
+        headers.remove(&credential.header);
+        if let Some(key) = key {
+            let value = credential.value(key).ok_or(Error::ConfigurationError)?;
+            headers.insert(credential.header.clone(), value);
+        }
+    }
+    // Of the trace the guest knows nothing: a value of its own would tie strangers' traces together.
+    headers.remove(TRACE_PARENT);
+    headers.remove(TRACE_STATE);
+    if let Some(parent) = observer.and_then(UpstreamObserver::traceparent) {
+        headers.insert(TRACE_PARENT, parent);
+    }
+    Ok(())
 }
 
 fn shorter(ours: Duration, theirs: Option<Duration>) -> Duration {

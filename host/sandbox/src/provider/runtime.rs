@@ -7,7 +7,7 @@ use jsonschema::Validator;
 use secrecy::SecretString;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce, mpsc, oneshot};
 use tokio::time::timeout;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -22,7 +22,8 @@ use super::guest::{CORE_INSTANCES, Guest, MEMORIES, TABLES};
 use super::limits::{COMPONENT_BYTES, DELTAS_WAITING, ProviderLimits, TABLE_ELEMENTS, TRIAL_INSTANCES};
 use super::manifest::{self, Manifest};
 use super::observe::UpstreamObserver;
-use super::stream::ChatStream;
+use super::outbound::Caller;
+use super::stream::{ChatStream, ReadyChat};
 use super::world;
 use crate::Pool;
 use crate::cache::CodeCache;
@@ -173,10 +174,25 @@ impl ProviderRuntime {
         self.shared.ticker.is_ticking()
     }
 
-    /// Starts a chat in a fresh instance; must be called inside a tokio runtime.
+    /// Makes a fresh instance for a chat; must be called inside a tokio runtime. It is configured, and nothing that it
+    /// sends goes out, before the chat is asked for.
     ///
-    /// The permit is given back when the chat has ended. The key is added to requests by the host; the guest never
-    /// sees it. `observer` follows the chat's requests.
+    /// The permit is given back when the chat has ended.
+    #[must_use]
+    pub fn ready(&self, binding: &Arc<ProviderBinding>, permit: ProviderPermit) -> ReadyChat {
+        let (sender, deltas) = mpsc::channel(DELTAS_WAITING);
+        let (request, asked) = oneshot::channel();
+        let caller = Arc::new(SetOnce::new());
+        let chat = Chat { shared: self.shared.clone(), binding: binding.clone(), caller: caller.clone() };
+        let task = tokio::spawn(async move {
+            let result = run(&chat, asked, sender).await;
+            drop(permit);
+            result
+        });
+        ReadyChat { stream: ChatStream::new(deltas, task), request, caller }
+    }
+
+    /// A [`ready`](Self::ready) chat that is [asked for](ReadyChat::ask) at once.
     #[must_use]
     pub fn chat(
         &self,
@@ -186,14 +202,7 @@ impl ProviderRuntime {
         observer: Option<Arc<dyn UpstreamObserver>>,
         request: ChatRequest,
     ) -> ChatStream {
-        let (sender, deltas) = mpsc::channel(DELTAS_WAITING);
-        let chat = self.prepare(binding, key, observer);
-        let task = tokio::spawn(async move {
-            let result = run(&chat, request.into(), sender).await;
-            drop(permit);
-            result
-        });
-        ChatStream::new(deltas, task)
+        self.ready(binding, permit).ask(key, observer, request)
     }
 
     /// The models that a provider offers, within the time of a first byte.
@@ -206,19 +215,11 @@ impl ProviderRuntime {
         permit: ProviderPermit,
         key: Option<SecretString>,
     ) -> Result<Vec<Model>, ProviderError> {
-        let chat = self.prepare(binding, key, None);
+        let caller = SetOnce::new_with(Some(Caller { key: key.map(Arc::new), observer: None }));
+        let chat = Chat { shared: self.shared.clone(), binding: binding.clone(), caller: Arc::new(caller) };
         let listed = timeout(self.shared.limits.first_byte, models(&chat)).await;
         drop(permit);
         listed.unwrap_or_else(|_| Err(ProviderError::Timeout("the list of models took too long".into())))
-    }
-
-    fn prepare(
-        &self,
-        binding: &Arc<ProviderBinding>,
-        key: Option<SecretString>,
-        observer: Option<Arc<dyn UpstreamObserver>>,
-    ) -> Chat {
-        Chat { shared: self.shared.clone(), binding: binding.clone(), key: key.map(Arc::new), observer }
     }
 }
 

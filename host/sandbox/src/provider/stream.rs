@@ -1,10 +1,40 @@
 //! A chat under way.
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use tokio::sync::{SetOnce, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::chat::{Completion, Delta};
+use super::bindings::exports::gavel::plugin::provider as wit;
+use super::chat::{ChatRequest, Completion, Delta};
 use super::error::ProviderError;
+use super::observe::UpstreamObserver;
+use super::outbound::Caller;
+
+/// A chat whose instance is being made, and which nobody hears of before it is asked for. Dropping it ends the instance.
+pub struct ReadyChat {
+    pub(super) stream: ChatStream,
+    pub(super) request: oneshot::Sender<wit::Request>,
+    pub(super) caller: Arc<SetOnce<Caller>>,
+}
+
+impl ReadyChat {
+    /// Begins the chat. The key is added to requests by the host; the guest never sees it. `observer` follows the chat's
+    /// requests.
+    #[must_use]
+    pub fn ask(
+        self,
+        key: Option<SecretString>,
+        observer: Option<Arc<dyn UpstreamObserver>>,
+        request: ChatRequest,
+    ) -> ChatStream {
+        // Each fails only for what has ended by itself or was set before; neither can be: the handle is gone with this.
+        let _ = self.caller.set(Caller { key: key.map(Arc::new), observer });
+        let _ = self.request.send(request.into());
+        self.stream
+    }
+}
 
 /// Deltas as they come, and the chat's end. Dropping it cancels the chat: the guest and its connections are dropped.
 #[derive(Debug)]

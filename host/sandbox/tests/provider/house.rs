@@ -62,12 +62,22 @@ impl House {
 
     /// The rogue with these origins and the key in `authorization`.
     pub(crate) async fn rogue_at(&self, origins: &[&str], allow_private: bool) -> Arc<ProviderBinding> {
+        self.rogue_told(&json!({}), origins, allow_private).await
+    }
+
+    /// The same one, configured to ask for a URL first.
+    pub(crate) async fn rogue_told(
+        &self,
+        config: &Value,
+        origins: &[&str],
+        allow_private: bool,
+    ) -> Arc<ProviderBinding> {
         let grant = Grant {
             origins: origins.iter().map(|origin| origin.parse().unwrap()).collect(),
             credential: Some(CredentialGrant::new("authorization", "Bearer {key}", true).unwrap()),
             allow_private,
         };
-        self.bind(self.rogue().await, &json!({}), grant).await
+        self.bind(self.rogue().await, config, grant).await
     }
 
     async fn bind(&self, component: Arc<ProviderComponent>, config: &Value, grant: Grant) -> Arc<ProviderBinding> {

@@ -1,5 +1,7 @@
 //! Where requests go and what goes with them.
 
+use std::time::Duration;
+
 use gavel_sandbox::provider::{BindError, Grant, GrantError, ProviderError};
 use secrecy::SecretString;
 use serde_json::json;
@@ -81,6 +83,27 @@ async fn a_guest_neither_sees_nor_replaces_the_key() {
     assert!(!headers.contains_key("traceparent") && !headers.contains_key("tracestate"), "a trace is the host's");
     assert!(seen.contains("authorization: Bearer guest") && seen.contains("x-echo: ***"), "{seen}");
     assert!(!seen.contains(KEY), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_is_made_ahead_sends_nothing_before_its_chat_is_asked_for() {
+    let (house, upstream) = (House::new(&limits()), Upstream::start().await);
+    let token = json!(format!("{}/echo/v1", upstream.origin()));
+    let rogue = house.rogue_told(&token, &[&upstream.origin()], true).await;
+    let hit = async || {
+        while upstream.hits() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let ready = || house.runtime.ready(&rogue, house.runtime.permit().unwrap());
+    let unasked = ready();
+    assert!(tokio::time::timeout(Duration::from_millis(200), hit()).await.is_err(), "nobody has asked");
+    drop(unasked);
+
+    let asked = ready().ask(Some(SecretString::from(KEY)), None, request("see", ""));
+    assert!(asked.finish().await.is_ok());
+    assert_eq!(upstream.hits(), 1);
+    assert_eq!(upstream.last().0["authorization"], format!("Bearer {KEY}"), "the key came with the asking");
 }
 
 #[tokio::test(flavor = "multi_thread")]
