@@ -106,7 +106,7 @@ impl Store {
             gauges: Arc::clone(&gauges),
         };
         let (writer, jobs, stop) = Writer::new(Arc::clone(&disk), writer_options);
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread =
             std::thread::Builder::new().name("gavel-store-writer".into()).spawn(move || writer.run(&runtime))?;
         Ok(Self { inner: Arc::new(Inner { disk, gauges, jobs, writer: Mutex::new(Some((stop, thread))) }) })

@@ -88,6 +88,24 @@ async fn a_full_disk_fails_its_callers_and_nothing_else() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_could_not_be_reopened_is_read_again_though_nobody_writes() {
+    let medium = Medium::default();
+    let store = medium.open().unwrap();
+    let alice = Actor::new(&store).await;
+    medium.fail_after(0);
+    assert!(store.seal_input(alice.input("lost?")).await.is_err());
+    assert!(store.agent(&alice.agent).is_err(), "a full disk takes no replay either");
+    medium.repair();
+    let read = async {
+        while store.agent(&alice.agent).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), read).await.unwrap();
+    audit(&store);
+}
+
 #[tokio::test]
 async fn all_callers_of_a_failed_batch_are_told() {
     let medium = Medium::default();

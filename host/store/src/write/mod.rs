@@ -52,6 +52,9 @@ const BUSY: f64 = 1.5;
 /// How long a busy writer waits for more jobs before it begins: a commit's price is much the same for one and for ten,
 /// and where callers queue for the processor they have the time. A caller who is alone never waits.
 const GATHERING: Duration = Duration::from_millis(1);
+/// How long a writer whose database could not be reopened waits before it tries again, if nobody has it write meanwhile:
+/// reads are refused until it can be.
+const MENDING: Duration = Duration::from_secs(1);
 /// The weight of the newest batch in what is usual of late.
 const NEWEST: f64 = 0.1;
 
@@ -65,6 +68,16 @@ pub(crate) struct WriterOptions {
     pub(crate) quick_repair: bool,
     pub(crate) observer: Option<Arc<dyn CommitObserver>>,
     pub(crate) gauges: Arc<Gauges>,
+}
+
+/// What a writer is to do.
+enum Next {
+    /// This job and what is waiting behind it.
+    Write(Box<dyn Job>),
+    /// Reopen the file.
+    Mend,
+    /// End.
+    Stop,
 }
 
 /// The writer's state. It runs until its stop signal is sent or dropped, then finishes what is waiting.
@@ -89,13 +102,19 @@ impl Writer {
 
     /// Works until stopped, then closes the file.
     pub(crate) fn run(mut self, runtime: &tokio::runtime::Runtime) {
-        while let Some(first) = runtime.block_on(self.next()) {
-            if self.usual > BUSY {
-                std::thread::sleep(GATHERING);
+        loop {
+            match runtime.block_on(self.next()) {
+                Next::Write(first) => {
+                    if self.usual > BUSY {
+                        std::thread::sleep(GATHERING);
+                    }
+                    let batch = self.gather(first);
+                    self.usual += NEWEST * (batch.len() as f64 - self.usual);
+                    self.write(batch);
+                }
+                Next::Mend => self.try_to_mend(),
+                Next::Stop => break,
             }
-            let batch = self.gather(first);
-            self.usual += NEWEST * (batch.len() as f64 - self.usual);
-            self.write(batch);
         }
         self.jobs.close();
         while let Ok(first) = self.jobs.try_recv() {
@@ -105,12 +124,12 @@ impl Writer {
         self.disk.close();
     }
 
-    /// The next job, or none when it is time to stop.
-    async fn next(&mut self) -> Option<Box<dyn Job>> {
+    async fn next(&mut self) -> Next {
         tokio::select! {
             biased;
-            _ = &mut self.stop => None,
-            job = self.jobs.recv() => job,
+            _ = &mut self.stop => Next::Stop,
+            job = self.jobs.recv() => job.map_or(Next::Stop, Next::Write),
+            () = tokio::time::sleep(MENDING), if self.broken => Next::Mend,
         }
     }
 
@@ -133,11 +152,9 @@ impl Writer {
         self.tell(&Commit { operations: jobs.len(), elapsed: begun.elapsed(), written: outcome.is_ok() });
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = jobs.len(), "a batch could not be written");
-            // At once, so that readers are served again; if it fails, the next batch tries again.
+            // At once, so that readers are served again.
             self.broken = true;
-            if let Err(error) = self.mend() {
-                tracing::error!(%error, "the database could not be reopened");
-            }
+            self.try_to_mend();
         }
         for job in jobs {
             job.answer(outcome.as_ref());
@@ -148,6 +165,12 @@ impl Writer {
         self.options.gauges.committed(commit.written);
         if let Some(observer) = &self.options.observer {
             observer.committed(commit);
+        }
+    }
+
+    fn try_to_mend(&mut self) {
+        if let Err(error) = self.mend() {
+            tracing::error!(%error, "the database could not be reopened");
         }
     }
 
