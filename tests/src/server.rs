@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
@@ -254,6 +254,15 @@ impl GavelServer {
         self.process.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether its disk takes nothing more: every write to a file fails.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn disk_is_full(&self, full: bool) {
+        let limit = Rlimit { current: full.then_some(0), maximum: None };
+        prlimit(Some(self.process.id()), Resource::Fsize, limit).expect("a limit of our own process");
+    }
+
     /// `kill -9`: it gets no chance to tidy up.
     ///
     /// # Panics
@@ -334,9 +343,12 @@ impl Process {
         Self { child, addr, admin_addr, said, reading }
     }
 
+    fn id(&self) -> Pid {
+        self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).expect("the server runs")
+    }
+
     fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).expect("the server runs");
-        kill_process(pid, signal).expect("the server can be sent a signal");
+        kill_process(self.id(), signal).expect("the server can be sent a signal");
     }
 }
 

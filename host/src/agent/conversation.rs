@@ -2,9 +2,10 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use gavel_store::{Agent, AgentState, FileId, MessageId, Store, StoreError};
+use gavel_store::{Agent, AgentId, AgentState, FileId, MessageId, Store, StoreError};
 use tokio::sync::mpsc;
 
 use super::live::LiveTurn;
@@ -15,12 +16,14 @@ use crate::files::{FileError, Files};
 use crate::quota::{Quotas, Standing};
 use crate::tasks::Tasks;
 use crate::turn::{
-    AttachedFile, Begun, CallerFacts, FinishReason, Frame, Refused, Stateless, TurnRequest, Turns, Usage,
+    AttachedFile, Begun, CallerFacts, FinishReason, Frame, Refused, Stateless, TurnError, TurnRequest, Turns, Usage,
 };
 use crate::vault::Vault;
 
 /// Frames that a turn may be ahead of the task that keeps them.
 const FRAMES_AHEAD: usize = 16;
+/// How long to wait before a failed turn is closed again that the store did not take; at first, and at most.
+const CLOSING_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
 /// What may be said to agents, and what is being said.
 #[derive(Clone)]
@@ -139,7 +142,10 @@ impl Conversations {
                 if resumable {
                     open.begun(*begun.answer());
                 }
-                run(begun, open.live()).await;
+                if !run(begun, open.live()).await {
+                    drop(open);
+                    self.close(agent.id, input).await;
+                }
             }
             Err(Refused::Duplicate(row)) => match stored_outcome(&self.store, &self.vault, &agent, &row) {
                 Ok(frames) => frames.into_iter().for_each(|frame| open.live().push(frame)),
@@ -149,6 +155,24 @@ impl Conversations {
                 }
             },
             Err(refused) => open.live().push(refusal(&refused, input)),
+        }
+    }
+
+    /// Has the end of a turn recorded that failed before it could be. A full disk may be full for a while; what is not
+    /// recorded when the server ends, its next start records.
+    async fn close(&self, agent: AgentId, input: MessageId) {
+        let (mut pause, longest) = CLOSING_PAUSE;
+        loop {
+            match self.turns.close(&agent, &input).await {
+                Ok(false) => return,
+                Ok(true) => return tracing::warn!(%agent, "recorded the end of a turn that had failed"),
+                Err(TurnError::Store(error)) => tracing::warn!(%agent, %error, "a failed turn is still open"),
+                Err(error) => return tracing::error!(%agent, %error, "a failed turn stays open"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = longest.min(pause * 2),
+                () = self.tasks.closing().cancelled() => return,
+            }
         }
     }
 
@@ -179,8 +203,8 @@ fn not_attached(error: &FileError, input: MessageId) -> Frame {
     Frame::Error { code, message, message_id: Some(input), retry_after: None }
 }
 
-/// Runs a turn and keeps what it says, until it has ended.
-async fn run(begun: Begun, live: &Arc<LiveTurn>) {
+/// Runs a turn and keeps what it says, until it has ended. False if it failed, and may have been left open.
+async fn run(begun: Begun, live: &Arc<LiveTurn>) -> bool {
     let answer = *begun.answer();
     let (frames, mut said) = mpsc::channel(FRAMES_AHEAD);
     let keeping = async {
@@ -203,7 +227,7 @@ async fn run(begun: Begun, live: &Arc<LiveTurn>) {
             turn.await
         }
     };
-    if ended.is_err() {
+    let Ok(ended) = ended else {
         tracing::error!(agent = %live.agent(), "a turn panicked");
         live.push(fault(live.input()));
         live.push(Frame::StreamEnd {
@@ -211,7 +235,9 @@ async fn run(begun: Begun, live: &Arc<LiveTurn>) {
             finish_reason: FinishReason::Error.as_str().to_owned(),
             usage: Usage::default(),
         });
-    }
+        return false;
+    };
+    ended.is_ok()
 }
 
 /// What a client is told of a turn that does not begin. What failed inside is the operator's to read.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CliError;
@@ -43,6 +44,9 @@ async fn serve(config: config::Config) -> Result<(), CliError> {
     // Caught before the start, so that a signal during it is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Caught, and no more: to write beyond a limit on the size of files is then an error as on a full disk, and not the
+    // server's end.
+    let _file_size = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
     let server = Server::start(config).await?;
     announce(&server)?;
     tokio::select! {

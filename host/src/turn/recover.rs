@@ -1,14 +1,15 @@
-//! After a crash: each open turn gets its output record, before requests are accepted.
+//! Turns that were left open get their output record: by a crash, before requests are accepted, and by a failure, as
+//! soon as the store can take it.
 
 use gavel_log::record::{Engine, Mode};
-use gavel_store::{OpenTurn, OutputSeal, TurnEnd};
+use gavel_store::{AgentId, MessageId, OpenTurn, OutputSeal, TurnEnd};
 use serde::{Deserialize, Serialize};
 
 use super::seal::RecordFrame;
 use super::{TurnError, Turns};
 use crate::clock;
 
-/// How a turn ended that a crash left open, as its row says.
+/// How a turn ended that was left open, as its row says.
 const INTERRUPTED: &str = "interrupted";
 
 /// What the store keeps of an open turn, so that its output can be recorded without it.
@@ -47,6 +48,19 @@ impl Turns {
             self.interrupt(turn).await?;
         }
         Ok(open.len())
+    }
+
+    /// Seals an output record for the turn of this input, if it was left open, and says whether it was. Not to be called
+    /// for one that still runs.
+    ///
+    /// # Errors
+    /// As for [`recover`](Self::recover).
+    pub async fn close(&self, agent: &AgentId, input: &MessageId) -> Result<bool, TurnError> {
+        let open = self.store.open_turns()?;
+        match open.iter().find(|turn| (turn.agent, turn.input) == (*agent, *input)) {
+            Some(turn) => self.interrupt(turn).await.map(|()| true),
+            None => Ok(false),
+        }
     }
 
     async fn interrupt(&self, turn: &OpenTurn) -> Result<(), TurnError> {

@@ -49,22 +49,26 @@ struct Input {
 impl Begun {
     /// Runs the turn. It sends its frames in the order of `docs/api.md`, the last of them its only `stream_end`.
     /// When nobody reads the frames any more, or on `cancel`, the turn ends as cancelled.
-    pub async fn run(mut self, frames: Sender<Frame>, cancel: CancellationToken) {
+    ///
+    /// # Errors
+    /// The host's, which the client has been told of. The turn may be left open: [`close`](super::Turns::close) records its end.
+    pub async fn run(mut self, frames: Sender<Frame>, cancel: CancellationToken) -> Result<(), TurnError> {
         let answer = self.answer;
         // Another worker makes the provider's instance while this one judges.
         let permit = self.provider_permit.take();
         let ready = permit.map(|permit| self.turns.plugins.providers.ready(&self.provider.binding, permit));
-        let failed = match Turn::prepare(self, frames.clone(), cancel) {
-            Ok(turn) => turn.run(ready).await.err(),
-            Err(error) => Some(error),
+        let ended = match Turn::prepare(self, frames.clone(), cancel) {
+            Ok(turn) => turn.run(ready).await,
+            Err(error) => Err(error),
         };
-        if let Some(error) = failed {
+        if let Err(error) = &ended {
             tracing::error!(%error, "a turn failed");
             let message = "the server could not carry out the turn".to_owned();
             let (code, retry_after) = (error.code(), error.retry_after());
             let _ = frames.send(Frame::Error { code, message, message_id: Some(answer), retry_after }).await;
             let _ = frames.send(stream_end(answer, FinishReason::Error, Usage::default())).await;
         }
+        ended
     }
 }
 

@@ -228,7 +228,7 @@ impl Chat {
             Ok(None) => Refusal::new("not_found", "the agent does not exist any more", Some(message)),
             Err(error) => {
                 tracing::error!(%error, agent = %self.agent, "the agent cannot be read");
-                Refusal::new("internal", "the server failed to begin the turn", Some(message))
+                Refusal::new("storage_unavailable", "the agent cannot be read", Some(message))
             }
         };
         refuse(out, refusal).await
