@@ -22,6 +22,9 @@ async fn a_turn_whose_end_could_not_be_written_is_recorded_as_soon_as_it_can_be(
     assert!(turn.output.is_null(), "what is not durable is not announced");
     let next = chat.say("Is anybody there?").await;
     assert_eq!(next.error["code"], "storage_unavailable", "{:#?}", next.frames);
+    let refused = alice.get(&agent.path("")).await;
+    assert_eq!(refused.header("retry-after"), "1");
+    refused.refused(503, "storage_unavailable");
 
     server.disk_is_full(false);
     let interrupted = within("the turn's record", async {

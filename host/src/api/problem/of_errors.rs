@@ -92,6 +92,10 @@ impl From<StoreError> for Problem {
                     .retry_after(crate::quota::seconds_to_the_months_end())
             }
             StoreError::Closed => Self::new(Code::ShuttingDown, "the server is going down"),
+            StoreError::Database(_) | StoreError::Io(_) => {
+                tracing::error!(%error, "a request failed");
+                Self::new(Code::StorageUnavailable, "the database cannot be used").retry_after(BUSY_SECONDS)
+            }
             error => Self::internal(&error),
         }
     }
