@@ -12,7 +12,8 @@ pub trait Provider: Sized + 'static {
     /// What the provider is and what it asks for. Called before `configure`.
     fn manifest() -> Manifest;
 
-    /// Takes the whole configuration as JSON, once, before any other call but [`manifest`](Self::manifest).
+    /// Takes the whole configuration as JSON, once, before any other call but [`manifest`](Self::manifest). It may be called
+    /// for a chat that is then never asked for, so a request that it sends waits until the chat is.
     ///
     /// # Errors
     /// Words for the operator who wrote the configuration.
