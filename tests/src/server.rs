@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
@@ -258,7 +258,10 @@ impl GavelServer {
     ///
     /// # Panics
     /// When it does not run.
+    #[cfg(target_os = "linux")]
     pub fn disk_is_full(&self, full: bool) {
+        use rustix::process::{Resource, Rlimit, prlimit};
+
         let limit = Rlimit { current: full.then_some(0), maximum: None };
         prlimit(Some(self.process.id()), Resource::Fsize, limit).expect("a limit of our own process");
     }

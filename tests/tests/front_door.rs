@@ -36,6 +36,19 @@ async fn without_a_valid_token_nobody_gets_in() {
 }
 
 #[tokio::test]
+async fn a_refusal_before_the_body_was_read_says_that_the_connection_ends() {
+    let (server, _upstream, alice) = gavel().await;
+    let body = vec![b'x'; 300_000];
+    let unread = server.anyone().post_bytes("/v1/plugins", "application/wasm", body.clone()).await;
+    assert_eq!(unread.header("connection"), "close");
+    is_unauthorized(unread);
+    let read = alice.post("/v1/agents", &json!({"no_such_member": 1})).await;
+    assert_eq!(read.header("connection"), "", "{}", read.text());
+    read.refused(400, "invalid_request");
+    assert_eq!(alice.get("/v1/agents").await.header("connection"), "");
+}
+
+#[tokio::test]
 async fn a_chat_is_refused_before_its_upgrade() {
     let (server, _upstream, alice) = gavel().await;
     let agent = alice.starts(json!({})).await;

@@ -31,6 +31,7 @@ mod faults;
 mod files;
 mod frames;
 mod front_door;
+#[cfg(target_os = "linux")]
 mod full_disk;
 mod grants;
 mod guests;

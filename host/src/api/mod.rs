@@ -29,6 +29,7 @@ mod proofs;
 mod quota;
 mod rate;
 mod router;
+mod unread;
 mod vault;
 mod verdicts;
 mod verify;

@@ -11,7 +11,7 @@ use super::guard::guard;
 use super::layers::{COMPLETIONS, FILES, PLUGINS, no_such_method, no_such_path, surround};
 use super::{
     App, admin, agents, backtest, chat, checkpoints, completions, docs, evaluate, files, health, idempotency, keys,
-    log, messages, openapi, plugins, policies, proofs, quota, rate, vault, verdicts, verify,
+    log, messages, openapi, plugins, policies, proofs, quota, rate, unread, vault, verdicts, verify,
 };
 
 /// The public listener's routes.
@@ -94,6 +94,7 @@ fn finished(routes: Router<App>, app: App) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(app.clone(), surround))
         .layer(from_fn(completions::in_openai_shape))
+        .layer(from_fn(unread::end_the_connection))
         .with_state(app)
 }
 
