@@ -38,8 +38,7 @@ async fn without_a_valid_token_nobody_gets_in() {
 #[tokio::test]
 async fn a_refusal_before_the_body_was_read_says_that_the_connection_ends() {
     let (server, _upstream, alice) = gavel().await;
-    let body = vec![b'x'; 300_000];
-    let unread = server.anyone().post_bytes("/v1/plugins", "application/wasm", body.clone()).await;
+    let unread = server.anyone().post_bytes("/v1/plugins", "application/wasm", vec![b'x'; 300_000]).await;
     assert_eq!(unread.header("connection"), "close");
     is_unauthorized(unread);
     let read = alice.post("/v1/agents", &json!({"no_such_member": 1})).await;

@@ -246,7 +246,8 @@ pub struct Begun {
     provider: Arc<Provider>,
     provider_permit: Option<ProviderPermit>,
     timing: watch::Watch,
-    _policy_permits: PolicyPermits,
+    /// Shared with the task that opens the answer's lane: it may end after the turn.
+    policy_permits: Arc<PolicyPermits>,
 }
 
 impl Turns {
@@ -325,7 +326,7 @@ impl Turns {
             set,
             provider,
             provider_permit: Some(provider_permit),
-            _policy_permits: policy_permits,
+            policy_permits: Arc::new(policy_permits),
             request,
         })
     }

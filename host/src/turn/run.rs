@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gavel_log::judged::{Stage, Subject};
 use gavel_log::record::Mode;
+use gavel_sandbox::policy::PolicyPermits;
 use gavel_sandbox::provider::{ChatStream, Message, ReadyChat};
 use gavel_store::{InputFate, InputSeal, InputSealed, MessageDraft};
 use tokio::sync::mpsc::Sender;
@@ -38,6 +39,9 @@ pub(super) struct Turn {
     /// What the message's files add to it.
     pub(super) enclosed: Enclosed,
 }
+
+/// A lane with what permits its instances, so that these are given back after it.
+type PermittedLane = (Lane, Arc<PolicyPermits>);
 
 /// A judged input before it is sealed.
 struct Input {
@@ -198,15 +202,17 @@ impl Turn {
     }
 
     /// The answer's lane, opened while the input is judged or sealed: in a task of its own, since judging holds this one.
-    fn lane_ahead(&self) -> AbortOnDropHandle<Lane> {
+    fn lane_ahead(&self) -> AbortOnDropHandle<PermittedLane> {
         let (set, subject, mode) = (Arc::clone(&self.begun.set), Arc::clone(&self.subject), self.record.mode);
-        AbortOnDropHandle::new(tokio::spawn(async move { Lane::open(&set, &subject, Stage::Output, mode).await }))
+        let permits = Arc::clone(&self.begun.policy_permits);
+        let open = async move { (Lane::open(&set, &subject, Stage::Output, mode).await, permits) };
+        AbortOnDropHandle::new(tokio::spawn(open))
     }
 
     /// The lane that was opened ahead, or another one, should that have panicked.
-    async fn opened(&self, ahead: AbortOnDropHandle<Lane>) -> Lane {
+    async fn opened(&self, ahead: AbortOnDropHandle<PermittedLane>) -> Lane {
         match ahead.await {
-            Ok(lane) => lane,
+            Ok((lane, _)) => lane,
             Err(_) => self.lane(Stage::Output).await,
         }
     }
